@@ -92,7 +92,7 @@ func (f *Flow[S, P]) Check() error {
 			err = errors.Join(err, fmt.Errorf("flow %q: setting %s is missing", f.Table.Name, d))
 		}
 	}
-	if len(f.Table.Steps) > 0 && !f.Table.Unattended && f.Settings.Attention <= 0 {
+	if len(f.Table.Steps) > 0 && !f.Table.NoAttention && f.Settings.Attention <= 0 {
 		err = errors.Join(err, fmt.Errorf("flow %q: setting Attention is missing; without it, a stuck step never needs attention", f.Table.Name))
 	}
 	if p, ok := any(f.Participants).(interface{ Validate() error }); ok {

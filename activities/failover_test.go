@@ -50,7 +50,7 @@ func testMessageSurvivesAFailover(t *testing.T, hidden string) {
 	w := newWorld(t)
 	w.write(w.accepted(), event.New(stream, order.SlotEnd, event.OrderFailed, "42", now,
 		order.Ending{OrderID: "42", Outcome: order.StatusFailed, Reason: order.ReasonPaymentTimeout}))
-	log := eventlogtest.NewForgetful(w.log.Log)
+	log := eventlogtest.NewLossyLog(w.log.Log)
 	box := sealed.NewBox(sealedtest.NewKeys())
 	profile, err := box.Seal(t.Context(), "c-7", []byte(`{"email":"a@example.org","username":"A"}`))
 	require.NoError(t, err)
@@ -85,8 +85,8 @@ func TestLateMoneyIsNotJudgedWithoutItsOrder(t *testing.T) {
 		Recorder: w.recorder, Table: &latepayment.Flow,
 		Participants: &latepayment.Participants{Gateway: &gateway{}, Refunds: w.log, Payment: order.Reader{Log: w.log}.Payment},
 	}
-	v := latepayment.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
-	require.NoError(t, latepayment.WriteVerdict(t.Context(), w.log, v, "corr", now))
+	v := latepayment.LateRecord{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+	require.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, v, "corr", now))
 	opened, err := money.Open(t.Context(), saga.OpenInput{ID: "42"})
 	require.NoError(t, err)
 	s, err := latepayment.State{}.Fold(opened.Tail)

@@ -85,8 +85,8 @@ func (w *lateWorld) next(f saga.Facts) []event.Entry {
 
 func (w *lateWorld) came(id string) {
 	w.t.Helper()
-	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
-	require.NoError(w.t, latepayment.WriteVerdict(w.t.Context(), w.log, v, "corr", now))
+	v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+	require.NoError(w.t, latepayment.WriteLateRecord(w.t.Context(), w.log, v, "corr", now))
 }
 
 // fold takes in what an activity answered.
@@ -145,7 +145,7 @@ func TestAnAnswerGoesAfterVerdictsThatComeMeanwhile(t *testing.T) {
 	w.came("evt-2")
 	w.judge(1800)
 	require.Len(t, w.in.State.Payments, 2)
-	require.True(t, w.in.State.Payments[0].Judged)
+	require.True(t, w.in.State.Payments[0].Decided)
 	require.Equal(t, int64(3), w.in.State.Head.Version)
 }
 
@@ -192,7 +192,7 @@ func TestTheDeskShowsWhatCameLate(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, w.desk.shown, 2)
 	require.Equal(t, w.desk.shown[0], w.desk.shown[1])
-	situation, _ := latepayment.Flow.Situation(&w.desk.shown[1])
+	situation, _ := latepayment.Flow.AttentionKind(&w.desk.shown[1])
 	require.Equal(t, latepayment.RefundStuck, situation)
 	_, err = w.money.Open(t.Context(), saga.OpenInput{ID: "42"})
 	require.NoError(t, err)

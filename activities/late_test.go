@@ -39,11 +39,11 @@ func TestLateEventsGetAVerdictEach(t *testing.T) {
 		require.Equal(t, now, r.Time)
 		require.Equal(t, "corr", r.CorrelationID)
 		require.Equal(t, late.Events[i].EventID, r.CausationID)
-		v, err := event.Decode[latepayment.Verdict](r.Event)
+		v, err := event.Decode[latepayment.LateRecord](r.Event)
 		require.NoError(t, err)
 		require.NotEmpty(t, v.Detail)
 		v.Detail = ""
-		require.Equal(t, latepayment.Verdict{
+		require.Equal(t, latepayment.LateRecord{
 			OrderID: "42", EventID: late.Events[i].EventID, Type: late.Events[i].Type, Status: order.StatusCompleted,
 		}, v)
 	}
@@ -51,12 +51,12 @@ func TestLateEventsGetAVerdictEach(t *testing.T) {
 
 func TestAVerdictStaysAsItWasWrittenFirst(t *testing.T) {
 	w := newWorld(t)
-	v := latepayment.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
-	require.NoError(t, latepayment.WriteVerdict(t.Context(), w.log, v, "corr", now))
+	v := latepayment.LateRecord{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
+	require.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, v, "corr", now))
 	before, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
 	v.Status = order.StatusFailed
-	require.NoError(t, latepayment.WriteVerdict(t.Context(), w.log, v, "other", now.AddDate(0, 0, 1)))
+	require.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, v, "other", now.AddDate(0, 0, 1)))
 	after, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -90,17 +90,17 @@ func (c *crowded) Append(ctx context.Context, stream string, head event.Head, en
 }
 
 func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
-	v := latepayment.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
+	v := latepayment.LateRecord{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	w := newWorld(t)
 	log := &crowded{Log: w.log, grows: 9}
-	require.NoError(t, latepayment.WriteVerdict(t.Context(), log, v, "corr", now))
+	require.NoError(t, latepayment.WriteLateRecord(t.Context(), log, v, "corr", now))
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
 	require.Len(t, records, 10)
 	require.Equal(t, "evt-1", records[9].CausationID)
 
 	log = &crowded{Log: newWorld(t).log, grows: 1000}
-	err = latepayment.WriteVerdict(t.Context(), log, v, "corr", now)
+	err = latepayment.WriteLateRecord(t.Context(), log, v, "corr", now)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	require.Equal(t, 20, log.appends, "but not for ever")
 }
@@ -109,15 +109,15 @@ func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
 // keeps none of the others out.
 func TestVerdictsAtOnce(t *testing.T) {
 	w := newWorld(t)
-	verdict := func(n int) latepayment.Verdict {
+	verdict := func(n int) latepayment.LateRecord {
 		id := "evt-" + strconv.Itoa(n)
-		return latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: "shipment", Status: order.StatusCompleted}
+		return latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: "shipment", Status: order.StatusCompleted}
 	}
 	var all sync.WaitGroup
 	for round := range 3 {
 		for n := range 200 {
 			all.Go(func() {
-				assert.NoError(t, latepayment.WriteVerdict(t.Context(), w.log, verdict(n*(round+1)), "corr", now))
+				assert.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, verdict(n*(round+1)), "corr", now))
 			})
 		}
 	}
@@ -139,17 +139,17 @@ func TestVerdictsAtOnce(t *testing.T) {
 // The slot that another event has taken may stand before the head from which an append begins.
 func TestAVerdictFindsItsSlotTakenBeforeTheHead(t *testing.T) {
 	log := memlog.New()
-	first := latepayment.Verdict{ID: "k-1", Identity: "i-1", OrderID: "42", EventID: "7", Type: event.ShipmentDispatched, Status: order.StatusFailed}
-	require.NoError(t, latepayment.WriteVerdict(t.Context(), log, first, "corr", now))
+	first := latepayment.LateRecord{ID: "k-1", Identity: "i-1", OrderID: "42", EventID: "7", Type: event.ShipmentDispatched, Status: order.StatusFailed}
+	require.NoError(t, latepayment.WriteLateRecord(t.Context(), log, first, "corr", now))
 	for i := range 3 {
-		other := latepayment.Verdict{ID: "k-other" + string(rune('a'+i)), Identity: "i-other", OrderID: "42", EventID: "8", Type: event.PaymentFailed, Status: order.StatusFailed}
-		require.NoError(t, latepayment.WriteVerdict(t.Context(), log, other, "corr", now))
+		other := latepayment.LateRecord{ID: "k-other" + string(rune('a'+i)), Identity: "i-other", OrderID: "42", EventID: "8", Type: event.PaymentFailed, Status: order.StatusFailed}
+		require.NoError(t, latepayment.WriteLateRecord(t.Context(), log, other, "corr", now))
 	}
 	second := first
 	second.Identity, second.Type = "i-2", event.ShipmentDelivered
 	for range 2 {
-		require.NoError(t, latepayment.WriteVerdict(t.Context(), log, second, "corr", now))
-		require.NoError(t, latepayment.WriteVerdict(t.Context(), log, first, "corr", now))
+		require.NoError(t, latepayment.WriteLateRecord(t.Context(), log, second, "corr", now))
+		require.NoError(t, latepayment.WriteLateRecord(t.Context(), log, first, "corr", now))
 	}
 	records, err := log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)

@@ -60,7 +60,7 @@ func (r *run) end() {
 
 // dispatched tells the run that the goods have left.
 func (r *run) dispatched() {
-	r.facts.Hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}}.Fact(r.order.ID))
+	r.facts.AddFact(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}}.Fact(r.order.ID))
 }
 
 // confirmed are orders for one of tea each that wait for their dispatch, the oldest first.

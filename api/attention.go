@@ -76,7 +76,7 @@ func (s *Server) listAttention(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	limit, after := q.limit(cursor.DefaultLimit), q.cursor()
 	return answerPage(s, c, q, s.attentionResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
-		return s.cfg.Orders.Desk(ctx, after, limit)
+		return s.cfg.Orders.NeedsAttention(ctx, after, limit)
 	})
 }
 

@@ -70,7 +70,7 @@ func TestResolve(t *testing.T) {
 		d       order.Resolution
 	}
 	var asked []question
-	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error) {
+	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveAnswer, error) {
 		asked = append(asked, question{id, key, d})
 		d.ID, d.Attention = "r-1", 1
 		if len(asked) == 1 {
@@ -80,7 +80,7 @@ func TestResolve(t *testing.T) {
 			require.NoError(t, err)
 			f.append(id, order.Decisions(s, order.Facts{Resolutions: []order.Resolution{d}}, at, order.DefaultTiming())...)
 		}
-		return d, saga.ResolveVerdict{Accepted: true, Status: order.StatusSettling}, nil
+		return d, saga.ResolveAnswer{Accepted: true, Status: order.StatusSettling}, nil
 	}
 	const body = `{"action":"skip","by":"ada","note":"paid in cash","reference":"R-7"}`
 	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", body)
@@ -98,9 +98,9 @@ func TestResolve(t *testing.T) {
 func TestResolveRefused(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")[0])
-	f.sagas.resolve = func(_ context.Context, _ string, d order.Resolution, _ string) (order.Resolution, saga.ResolveVerdict, error) {
+	f.sagas.resolve = func(_ context.Context, _ string, d order.Resolution, _ string) (order.Resolution, saga.ResolveAnswer, error) {
 		require.Zero(t, d.Attention)
-		return d, saga.ResolveVerdict{Status: order.StatusAccepted, Detail: "nothing is stuck: the order is accepted"}, nil
+		return d, saga.ResolveAnswer{Status: order.StatusAccepted, Detail: "nothing is stuck: the order is accepted"}, nil
 	}
 	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry"}`, "X-Correlation-Id", "correlation-1")
 	require.Equal(t, http.StatusConflict, a.status)
@@ -114,11 +114,11 @@ func TestResolveErrors(t *testing.T) {
 	f := newFixture(t)
 	f.stuck("o-1")
 	var fails error
-	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, _ string) (order.Resolution, saga.ResolveVerdict, error) {
+	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, _ string) (order.Resolution, saga.ResolveAnswer, error) {
 		if id != "o-1" {
-			return d, saga.ResolveVerdict{}, fault.New(fault.NotFound, "order %s does not exist", id)
+			return d, saga.ResolveAnswer{}, fault.New(fault.NotFound, "order %s does not exist", id)
 		}
-		return d, saga.ResolveVerdict{}, fails
+		return d, saga.ResolveAnswer{}, fails
 	}
 	fails = fault.New(fault.Unavailable, "nobody works")
 	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry"}`)

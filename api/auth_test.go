@@ -232,9 +232,9 @@ func TestTheCallerIsTheActor(t *testing.T) {
 	g.stuck("o-1")
 	var decisions []order.Resolution
 	var keys []string
-	g.sagas.resolve = func(_ context.Context, _ string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error) {
+	g.sagas.resolve = func(_ context.Context, _ string, d order.Resolution, key string) (order.Resolution, saga.ResolveAnswer, error) {
 		decisions, keys = append(decisions, d), append(keys, key)
-		return d, saga.ResolveVerdict{Accepted: true, Status: order.StatusSettling}, nil
+		return d, saga.ResolveAnswer{Accepted: true, Status: order.StatusSettling}, nil
 	}
 	for path, body := range map[string]string{
 		"/v1/orders/o-1/resolutions":   `{"action":"retry","by":"mallory"}`,
@@ -360,10 +360,10 @@ func TestTooManyRequestsAtOnceAreUnavailable(t *testing.T) {
 	g := newGuarded(t, func(c *api.Config) { c.MaxRequests = 1 })
 	key := g.key("shop")
 	entered, leave := make(chan struct{}), make(chan struct{})
-	g.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelVerdict, error) {
+	g.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelAnswer, error) {
 		close(entered)
 		<-leave
-		return saga.CancelVerdict{}, fault.New(fault.NotFound, "none")
+		return saga.CancelAnswer{}, fault.New(fault.NotFound, "none")
 	}
 	var first sync.WaitGroup
 	first.Go(func() { g.with(http.MethodPost, "/v1/orders/o-1/cancellation", "Bearer "+key) })

@@ -97,9 +97,9 @@ func TestAByteOrderMarkIsPassedOver(t *testing.T) {
 func TestATrailingSlashMeansNothing(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")...)
-	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (saga.CancelVerdict, error) {
+	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (saga.CancelAnswer, error) {
 		require.Equal(t, "o-1", id)
-		return saga.CancelVerdict{Accepted: true}, nil
+		return saga.CancelAnswer{Accepted: true}, nil
 	}
 	for _, path := range []string{
 		"/v1/orders", "/v1/orders/o-1", "/v1/orders/o-1/events", "/v1/stock", "/v1/attention", "/v1/dead-letters", "/livez", "/readyz", "/metrics",

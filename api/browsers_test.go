@@ -18,9 +18,9 @@ import (
 func cancelling(f *fixture) *int {
 	cancelled := new(int)
 	f.append("o-1", timeline("o-1")[:1]...)
-	f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelVerdict, error) {
+	f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelAnswer, error) {
 		*cancelled++
-		return saga.CancelVerdict{Accepted: true}, nil
+		return saga.CancelAnswer{Accepted: true}, nil
 	}
 	return cancelled
 }

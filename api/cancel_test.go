@@ -21,13 +21,13 @@ func TestCancel(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")[0])
 	var asked []order.Cancellation
-	f.sagas.cancel = func(_ context.Context, id string, request order.Cancellation) (saga.CancelVerdict, error) {
+	f.sagas.cancel = func(_ context.Context, id string, request order.Cancellation) (saga.CancelAnswer, error) {
 		asked = append(asked, request)
 		if len(asked) == 1 {
 			f.append(id, event.New(event.OrderStream(id), order.SlotDecide, event.OrderCompensating, id, at,
 				order.Ending{OrderID: id, Outcome: order.StatusCancelled, Reason: order.ReasonRequested}))
 		}
-		return saga.CancelVerdict{Accepted: true, Status: order.StatusCompensating}, nil
+		return saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}, nil
 	}
 	a := f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{"reason":"ordered twice"}`, "Idempotency-Key", "key-1")
 	require.Equal(t, http.StatusOK, a.status)
@@ -48,8 +48,8 @@ func TestCancel(t *testing.T) {
 
 func TestCancelRefused(t *testing.T) {
 	f := newFixture(t)
-	f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelVerdict, error) {
-		return saga.CancelVerdict{Status: order.StatusShipped, Detail: "the goods have been dispatched"}, nil
+	f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelAnswer, error) {
+		return saga.CancelAnswer{Status: order.StatusShipped, Detail: "the goods have been dispatched"}, nil
 	}
 	a := f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{"reason":"late"}`, "X-Correlation-Id", "correlation-1")
 	require.Equal(t, http.StatusConflict, a.status)
@@ -59,8 +59,8 @@ func TestCancelRefused(t *testing.T) {
 
 func TestCancelErrors(t *testing.T) {
 	f := newFixture(t)
-	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (saga.CancelVerdict, error) {
-		return saga.CancelVerdict{}, fault.New(fault.NotFound, "order %s does not exist", id)
+	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (saga.CancelAnswer, error) {
+		return saga.CancelAnswer{}, fault.New(fault.NotFound, "order %s does not exist", id)
 	}
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{}`).status)
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodPost, "/v1/orders/_/cancellation", `{}`).status)
@@ -77,9 +77,9 @@ func TestCancelErrors(t *testing.T) {
 func TestCancelWithoutWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, func(c *api.Config) { c.DependencyTimeout = 0 })
-		f.sagas.cancel = func(ctx context.Context, _ string, _ order.Cancellation) (saga.CancelVerdict, error) {
+		f.sagas.cancel = func(ctx context.Context, _ string, _ order.Cancellation) (saga.CancelAnswer, error) {
 			<-ctx.Done()
-			return saga.CancelVerdict{}, fault.Wrap(ctx.Err(), fault.Unavailable, "cancel")
+			return saga.CancelAnswer{}, fault.Wrap(ctx.Err(), fault.Unavailable, "cancel")
 		}
 		started := time.Now()
 		a := f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{}`)

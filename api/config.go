@@ -30,10 +30,10 @@ type Sagas interface {
 	// when it was there with other content, Unavailable.
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
 	// Cancel requests the cancellation of an order and waits for the answer. Errors: NotFound, Unavailable.
-	Cancel(ctx context.Context, orderID string, request order.Cancellation) (saga.CancelVerdict, error)
+	Cancel(ctx context.Context, orderID string, request order.Cancellation) (saga.CancelAnswer, error)
 	// Resolve passes on an operator's decision and waits for the answer. It returns the decision with its ID and the number
 	// of the attention that it is about. Errors: NotFound, Unavailable.
-	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error)
+	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, saga.ResolveAnswer, error)
 	// Find returns an order that the log does not have yet. Errors: NotFound, Unavailable.
 	Find(ctx context.Context, orderID string) (sagaclient.Found, error)
 	// SettleShortage has a saga ask the orders that hold more of a SKU than is on hand. Errors: Unavailable.
@@ -60,8 +60,8 @@ type Orders interface {
 	List(ctx context.Context, filter readmodel.Filter) (orders []readmodel.Order, next string, err error)
 	// Sagas returns a page of the sagas of flows that a team has added; an entry's ID is the name of its stream. Errors: as of List.
 	Sagas(ctx context.Context, filter readmodel.Filter) (sagas []readmodel.Order, next string, err error)
-	// Desk returns a page of the orders, and of other sagas, that need attention. Errors: as of List.
-	Desk(ctx context.Context, cursor string, limit int) (orders []readmodel.Order, next string, err error)
+	// NeedsAttention returns a page of the orders, and of other sagas, that need attention. Errors: as of List.
+	NeedsAttention(ctx context.Context, cursor string, limit int) (orders []readmodel.Order, next string, err error)
 }
 
 // Stock is the stock ledger. internal/inventory has it.

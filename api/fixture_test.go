@@ -48,14 +48,14 @@ type sagas struct {
 	placed   map[string]sagaclient.Placement
 	// started is called once an order, outside of the lock.
 	started func(sagaclient.Placement)
-	cancel  func(ctx context.Context, id string, request order.Cancellation) (saga.CancelVerdict, error)
-	resolve func(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error)
+	cancel  func(ctx context.Context, id string, request order.Cancellation) (saga.CancelAnswer, error)
+	resolve func(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveAnswer, error)
 	fail    error
 	// ahead is by how much Temporal's clock is ahead of the fixture's.
 	ahead time.Duration
 }
 
-func (s *sagas) Resolve(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error) {
+func (s *sagas) Resolve(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveAnswer, error) {
 	return s.resolve(ctx, id, d, key)
 }
 
@@ -82,7 +82,7 @@ func (s *sagas) Place(_ context.Context, p sagaclient.Placement) (bool, error) {
 	return replayed, nil
 }
 
-func (s *sagas) Cancel(ctx context.Context, id string, request order.Cancellation) (saga.CancelVerdict, error) {
+func (s *sagas) Cancel(ctx context.Context, id string, request order.Cancellation) (saga.CancelAnswer, error) {
 	return s.cancel(ctx, id, request)
 }
 
@@ -119,7 +119,7 @@ type list struct {
 	err        error
 }
 
-func (l *list) Desk(_ context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
+func (l *list) NeedsAttention(_ context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 	l.filter = readmodel.Filter{Cursor: cursor, Limit: limit}
 	return l.desk, l.next, l.err
 }

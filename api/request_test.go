@@ -54,9 +54,9 @@ func TestCorrelationID(t *testing.T) {
 func TestTraceParentIsCarried(t *testing.T) {
 	f := newFixture(t)
 	var got []string
-	f.sagas.cancel = func(ctx context.Context, _ string, _ order.Cancellation) (saga.CancelVerdict, error) {
+	f.sagas.cancel = func(ctx context.Context, _ string, _ order.Cancellation) (saga.CancelAnswer, error) {
 		got = append(got, trace.Parent(ctx))
-		return saga.CancelVerdict{}, fault.New(fault.NotFound, "none")
+		return saga.CancelAnswer{}, fault.New(fault.NotFound, "none")
 	}
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	f.do(http.MethodPost, "/v1/orders/o-1/cancellation", "", "Traceparent", parent)

@@ -188,8 +188,8 @@ func (s *Server) cancelSaga(c echo.Context) error {
 
 // decider are the sagas that a request is about.
 type decider interface {
-	Cancel(ctx context.Context, id string, request saga.Cancellation) (saga.CancelVerdict, error)
-	Resolve(ctx context.Context, id string, d saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error)
+	Cancel(ctx context.Context, id string, request saga.Cancellation) (saga.CancelAnswer, error)
+	Resolve(ctx context.Context, id string, d saga.Resolution, key string) (saga.Resolution, saga.ResolveAnswer, error)
 }
 
 // cancel requests the cancellation of a saga. About names the saga in the ID of the request; refused makes the error of a refusal.

@@ -71,8 +71,8 @@ type flowSagas struct {
 	content  map[string]json.RawMessage
 	// started is called once a saga, outside of the lock.
 	started func(id string)
-	cancel  func(id string, c saga.Cancellation) (saga.CancelVerdict, error)
-	decide  func(id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error)
+	cancel  func(id string, c saga.Cancellation) (saga.CancelAnswer, error)
+	decide  func(id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveAnswer, error)
 	viewErr error
 }
 
@@ -105,13 +105,15 @@ func (s *flowSagas) begun(id string) saga.View {
 	return saga.View{Flow: s.Info().Name, ID: id, Status: saga.Accepted, CreatedAt: at, UpdatedAt: at, CorrelationID: "correlation-1"}
 }
 
-func (s *flowSagas) Tell(context.Context, string, sagaclient.Fact) error { panic("REST tells nothing") }
+func (s *flowSagas) SendFact(context.Context, string, sagaclient.Fact) error {
+	panic("REST tells nothing")
+}
 
-func (s *flowSagas) Cancel(_ context.Context, id string, c saga.Cancellation) (saga.CancelVerdict, error) {
+func (s *flowSagas) Cancel(_ context.Context, id string, c saga.Cancellation) (saga.CancelAnswer, error) {
 	return s.cancel(id, c)
 }
 
-func (s *flowSagas) Resolve(_ context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
+func (s *flowSagas) Resolve(_ context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveAnswer, error) {
 	return s.decide(id, r, key)
 }
 
@@ -217,7 +219,7 @@ func (p *pages) Sagas(_ context.Context, f readmodel.Filter) ([]readmodel.Order,
 	return pageOf(p.sagas, f)
 }
 
-func (p *pages) Desk(context.Context, string, int) ([]readmodel.Order, string, error) {
+func (p *pages) NeedsAttention(context.Context, string, int) ([]readmodel.Order, string, error) {
 	return nil, "", nil
 }
 

@@ -52,13 +52,13 @@ func TestGetSaga(t *testing.T) {
 func TestUnknownSagas(t *testing.T) {
 	f := newSagasFixture(t)
 	f.give("g-1", giftEvents("g-1")...)
-	f.gifts.cancel = func(id string, _ saga.Cancellation) (saga.CancelVerdict, error) {
+	f.gifts.cancel = func(id string, _ saga.Cancellation) (saga.CancelAnswer, error) {
 		require.Equal(t, "g-9", id, "what cannot be an ID names no saga")
-		return saga.CancelVerdict{}, fault.New(fault.NotFound, "gift %s does not exist", id)
+		return saga.CancelAnswer{}, fault.New(fault.NotFound, "gift %s does not exist", id)
 	}
-	f.gifts.decide = func(id string, r saga.Resolution, _ string) (saga.Resolution, saga.ResolveVerdict, error) {
+	f.gifts.decide = func(id string, r saga.Resolution, _ string) (saga.Resolution, saga.ResolveAnswer, error) {
 		require.Equal(t, "g-9", id, "what cannot be an ID names no saga")
-		return r, saga.ResolveVerdict{}, fault.New(fault.NotFound, "gift %s does not exist", id)
+		return r, saga.ResolveAnswer{}, fault.New(fault.NotFound, "gift %s does not exist", id)
 	}
 	for _, path := range []string{"nothing/g-1", "gift/g-9", "gift/%20a", "gift/..", "gift/" + strings.Repeat("x", 201), "Gift/g-1"} {
 		for _, request := range [][3]string{
@@ -170,10 +170,10 @@ func TestCancelSaga(t *testing.T) {
 	f := newSagasFixture(t)
 	f.give("g-1", giftEvents("g-1")[:2]...)
 	var asked []saga.Cancellation
-	f.gifts.cancel = func(id string, c saga.Cancellation) (saga.CancelVerdict, error) {
+	f.gifts.cancel = func(id string, c saga.Cancellation) (saga.CancelAnswer, error) {
 		require.Equal(t, "g-1", id)
 		asked = append(asked, c)
-		return saga.CancelVerdict{Accepted: true, Status: saga.Compensating}, nil
+		return saga.CancelAnswer{Accepted: true, Status: saga.Compensating}, nil
 	}
 	a := f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", `{"reason":"bought\ntwice"}`)
 	require.Equal(t, http.StatusOK, a.status, a.body)
@@ -185,15 +185,15 @@ func TestCancelSaga(t *testing.T) {
 	require.Equal(t, asked[1].ID, asked[2].ID)
 	require.NotEqual(t, asked[0].ID, asked[1].ID)
 
-	f.gifts.cancel = func(string, saga.Cancellation) (saga.CancelVerdict, error) {
-		return saga.CancelVerdict{Status: "settling", Detail: "the gift is settling"}, nil
+	f.gifts.cancel = func(string, saga.Cancellation) (saga.CancelAnswer, error) {
+		return saga.CancelAnswer{Status: "settling", Detail: "the gift is settling"}, nil
 	}
 	a = f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", "", "X-Correlation-Id", "correlation-1")
 	require.Equal(t, http.StatusConflict, a.status)
 	golden(t, "saga-refused.json", a.body)
 
-	f.gifts.cancel = func(string, saga.Cancellation) (saga.CancelVerdict, error) {
-		return saga.CancelVerdict{}, fault.New(fault.Unavailable, "no worker")
+	f.gifts.cancel = func(string, saga.Cancellation) (saga.CancelAnswer, error) {
+		return saga.CancelAnswer{}, fault.New(fault.Unavailable, "no worker")
 	}
 	require.Equal(t, http.StatusServiceUnavailable, f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", "").status)
 	require.Equal(t, "/why", *f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", `{"why":"x"}`).problem(t).Errors[0].Pointer)
@@ -202,19 +202,19 @@ func TestCancelSaga(t *testing.T) {
 func TestResolveSaga(t *testing.T) {
 	f := newSagasFixture(t)
 	f.stuckGift("g-1")
-	f.gifts.decide = func(id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
+	f.gifts.decide = func(id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveAnswer, error) {
 		require.Equal(t, "g-1", id)
 		require.Equal(t, "k-1", key)
 		require.Equal(t, saga.Resolution{Action: saga.Retry, By: "ada", Attention: 1}, r)
 		r.ID = "r-1"
-		return r, saga.ResolveVerdict{Accepted: true, Status: saga.NeedsAttention}, nil
+		return r, saga.ResolveAnswer{Accepted: true, Status: saga.NeedsAttention}, nil
 	}
 	a := f.do(http.MethodPost, "/v1/sagas/gift/g-1/resolutions", `{"action":"retry","by":"ada","attention":1}`, "Idempotency-Key", "k-1")
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	golden(t, "saga-resolution.json", a.body)
 
-	f.gifts.decide = func(_ string, r saga.Resolution, _ string) (saga.Resolution, saga.ResolveVerdict, error) {
-		return r, saga.ResolveVerdict{Status: "locked", Detail: "nothing is stuck"}, nil
+	f.gifts.decide = func(_ string, r saga.Resolution, _ string) (saga.Resolution, saga.ResolveAnswer, error) {
+		return r, saga.ResolveAnswer{Status: "locked", Detail: "nothing is stuck"}, nil
 	}
 	p := f.do(http.MethodPost, "/v1/sagas/gift/g-1/resolutions", `{"action":"retry"}`).problem(t)
 	require.Equal(t, "resolution_refused", p.Code)

@@ -51,8 +51,8 @@ func TestRequestSchemasSayWhatIsAccepted(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			f := newFixture(t)
 			f.append("order-1", timeline("order-1")[:1]...)
-			f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelVerdict, error) {
-				return saga.CancelVerdict{Accepted: true}, nil
+			f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelAnswer, error) {
+				return saga.CancelAnswer{Accepted: true}, nil
 			}
 			schema := compileRequest(t, test.schema)
 			accepted, refused := 0, 0

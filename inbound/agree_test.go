@@ -96,7 +96,7 @@ func (c *playing) SignalWorkflow(ctx context.Context, id, _, _ string, payload a
 	if order.Recorded(s, payload) {
 		return nil
 	}
-	if entries := order.Decisions(s, order.Heard(s.Order.ID, payload), now, order.DefaultTiming()); len(entries) > 0 {
+	if entries := order.Decisions(s, order.FactsOf(s.Order.ID, payload), now, order.DefaultTiming()); len(entries) > 0 {
 		c.append(s.Order.ID, s.Head, entries...)
 	}
 	return nil

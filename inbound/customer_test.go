@@ -171,7 +171,7 @@ func TestOnlyKnownCustomersAreTold(t *testing.T) {
 	require.Equal(t, []notification.Subject{{Kind: notification.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.told)
 
 	// A read after a failover may miss an order that is there.
-	forgetful := eventlogtest.NewForgetful(w.log)
+	forgetful := eventlogtest.NewLossyLog(w.log)
 	forgetful.Forget(event.OrderStream("42"), 0)
 	announcer.Log = forgetful
 	require.NoError(t, announcer.Handle(t.Context(), e))

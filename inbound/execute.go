@@ -80,8 +80,8 @@ func (x *Executor) Execute(ctx context.Context, command Command) error {
 		return x.register(ctx, c)
 	case StartSaga:
 		return x.startSaga(ctx, c)
-	case TellSaga:
-		return x.tellSaga(ctx, c)
+	case SignalSaga:
+		return x.signalSaga(ctx, c)
 	}
 	return fault.New(fault.Internal, "unknown command %T", command)
 }
@@ -126,16 +126,16 @@ func (x *Executor) signal(ctx context.Context, o Origin, name string, payload an
 	if redelivered {
 		return nil
 	}
-	verdict := verdictOn(o, payload, ended.State)
-	if err := latepayment.WriteVerdict(ctx, x.Log, verdict, o.CorrelationID, x.Clock()); err != nil || !verdict.Consequential() {
+	verdict := lateRecordOf(o, payload, ended.State)
+	if err := latepayment.WriteLateRecord(ctx, x.Log, verdict, o.CorrelationID, x.Clock()); err != nil || !verdict.Consequential() {
 		return err
 	}
 	return x.Sagas.SettleLate(ctx, ended.State)
 }
 
-// verdictOn is the record of a late event, for an order that has ended.
-func verdictOn(o Origin, payload any, ended order.State) latepayment.Verdict {
-	return latepayment.Verdict{
+// lateRecordOf is the record of a late event, for an order that has ended.
+func lateRecordOf(o Origin, payload any, ended order.State) latepayment.LateRecord {
+	return latepayment.LateRecord{
 		ID: o.Key, OrderID: o.Subject, EventID: o.EventID, Type: o.Type,
 		Identity: order.IdentityOf(o.Subject, payload), Status: ended.Status, Handled: ended.DispatchedAfterCancel(),
 	}

@@ -19,8 +19,8 @@ type StartSaga struct {
 	Data json.RawMessage
 }
 
-// TellSaga passes a fact or a cancellation to a saga of such a flow.
-type TellSaga struct {
+// SignalSaga passes a fact or a cancellation to a saga of such a flow.
+type SignalSaga struct {
 	Origin
 	Flow string
 	Fact sagaclient.Fact
@@ -71,12 +71,12 @@ func (r route) parse(e event.Event, o Origin) (Command, error) {
 	case saga.RoleCancel:
 		var said remarks
 		_, err := read(e, &said, false)
-		return TellSaga{o, info.Name, sagaclient.Fact{
+		return SignalSaga{o, info.Name, sagaclient.Fact{
 			Cancel: &saga.Cancellation{ID: o.Key, Cause: o.EventID, Reason: remark(said.Reason, maxText)}, CorrelationID: o.CorrelationID,
 		}}, err
 	}
 	fact, err := r.in.ReadFact(o.Subject, o.Key, o.EventID, e.Data)
-	return TellSaga{o, info.Name, sagaclient.Fact{Fact: fact, CorrelationID: o.CorrelationID}}, err
+	return SignalSaga{o, info.Name, sagaclient.Fact{Fact: fact, CorrelationID: o.CorrelationID}}, err
 }
 
 // withoutSubject is the data of an event without the field that says which saga it is about: that is not part of what a saga is started with.
@@ -121,12 +121,12 @@ func (x *Executor) startSaga(ctx context.Context, c StartSaga) error {
 	return err
 }
 
-func (x *Executor) tellSaga(ctx context.Context, c TellSaga) error {
+func (x *Executor) signalSaga(ctx context.Context, c SignalSaga) error {
 	sagas, err := x.sagas(c.Flow)
 	if err != nil {
 		return err
 	}
-	return sagas.Tell(ctx, c.Subject, c.Fact)
+	return sagas.SendFact(ctx, c.Subject, c.Fact)
 }
 
 // starts previews an event that starts a saga.
@@ -156,8 +156,8 @@ func (p *Previewer) starts(ctx context.Context, c StartSaga) (Preview, error) {
 	return nothingOf(v, "exists with the same content"), nil
 }
 
-// tells previews an event that brings a fact to a saga.
-func (p *Previewer) tells(ctx context.Context, c TellSaga) (Preview, error) {
+// previewSignal previews an event that brings a fact to a saga.
+func (p *Previewer) previewSignal(ctx context.Context, c SignalSaga) (Preview, error) {
 	f, records, err := p.saga(ctx, c.Flow, c.Subject)
 	if err != nil {
 		return Preview{}, err
@@ -196,7 +196,7 @@ func (p *Previewer) saga(ctx context.Context, flow, id string) (saga.Definer, []
 }
 
 // earlySaga is for an event about a saga that is not known.
-func (p *Previewer) earlySaga(ctx context.Context, f saga.Definer, c TellSaga) (Preview, error) {
+func (p *Previewer) earlySaga(ctx context.Context, f saga.Definer, c SignalSaga) (Preview, error) {
 	preview := Preview{Outcome: OutcomeWait, Sentence: fmt.Sprintf("would wait for %s %s, which does not exist yet", c.Flow, c.Subject)}
 	if c.Fact.Cancel == nil {
 		return preview, nil

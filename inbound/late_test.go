@@ -47,12 +47,12 @@ func TestALateEventGetsOneVerdict(t *testing.T) {
 			require.Equal(t, "corr", r.CorrelationID)
 			require.Equal(t, "evt-1", r.CausationID)
 			require.Equal(t, now, r.Time)
-			verdict, err := event.Decode[verdicts.Verdict](r.Event)
+			verdict, err := event.Decode[verdicts.LateRecord](r.Event)
 			require.NoError(t, err)
 			require.NotEmpty(t, verdict.Detail)
 			require.NotEmpty(t, verdict.Identity)
 			verdict.Detail, verdict.Identity = "", ""
-			require.Equal(t, verdicts.Verdict{
+			require.Equal(t, verdicts.LateRecord{
 				OrderID: "42", EventID: "evt-1", Type: eventType, Status: order.StatusRejected,
 			}, verdict)
 		})
@@ -85,7 +85,7 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 // Goods that an operator has handled are not asked about again when the carrier delivers them.
 func TestGoodsAreAskedAboutOnce(t *testing.T) {
 	w := newWorld()
-	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCancelled, Strayed: true}, Order: order.Order{ID: "42"}}}
+	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCancelled, HappenedAfterCancel: true}, Order: order.Order{ID: "42"}}}
 	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"orderId":"42"}`)))
 	require.Empty(t, w.sagas.settled)
 	require.Equal(t, []string{event.LateStream("42")}, w.log.Names(), "it has a verdict all the same")
@@ -196,7 +196,7 @@ func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
 	}
 	var types []string
 	for _, r := range w.verdicts(t) {
-		verdict, err := event.Decode[verdicts.Verdict](r.Event)
+		verdict, err := event.Decode[verdicts.LateRecord](r.Event)
 		require.NoError(t, err)
 		types = append(types, verdict.Type)
 	}
@@ -208,7 +208,7 @@ func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
 func TestARedeliveryOfAnEventWithAnOlderVerdict(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}
-	older := verdicts.Verdict{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
+	older := verdicts.LateRecord{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{older.Entry("corr", now)})
 	require.NoError(t, err)
 

@@ -126,8 +126,8 @@ func (p *Previewer) command(ctx context.Context, command Command) (Preview, erro
 		return p.register(ctx, c)
 	case StartSaga:
 		return p.starts(ctx, c)
-	case TellSaga:
-		return p.tells(ctx, c)
+	case SignalSaga:
+		return p.previewSignal(ctx, c)
 	}
 	return Preview{}, fault.New(fault.Internal, "unknown command %T", command)
 }
@@ -173,7 +173,7 @@ func (p *Previewer) fact(ctx context.Context, o Origin, payload any) (Preview, e
 	case order.Recorded(state, payload):
 		return nothing(state, "order %s has already received this event", o.Subject), nil
 	}
-	return p.decide(state, order.Heard(o.Subject, payload)), nil
+	return p.decide(state, order.FactsOf(o.Subject, payload)), nil
 }
 
 // early is for a fact about an order that is not known.
@@ -202,7 +202,7 @@ func (p *Previewer) late(ctx context.Context, o Origin, payload any, state order
 	if order.Recorded(state, payload) {
 		return nothing(state, "order %s received this event before it ended as %s", o.Subject, state.Status), nil
 	}
-	verdict := verdictOn(o, payload, state)
+	verdict := lateRecordOf(o, payload, state)
 	records, err := p.Log.Read(ctx, event.LateStream(o.Subject), 0, 0)
 	if err != nil {
 		return Preview{}, err
@@ -229,7 +229,7 @@ func (p *Previewer) decide(state order.State, f order.Facts) Preview {
 	}
 	entries := order.Decisions(state, f, now, p.Timing)
 	if slices.EqualFunc(order.Decisions(state, order.Facts{}, now, p.Timing), entries, event.Same) {
-		if slices.ContainsFunc(f.Heard, aboutMoney) && order.Next(state, f, now, p.Timing).Kind == order.Lookup {
+		if slices.ContainsFunc(f.Received, isPaymentNotification) && order.Next(state, f, now, p.Timing).Kind == order.Lookup {
 			preview.Outcome, preview.Sentence = OutcomeAsk, fmt.Sprintf("would ask the payment gateway about order %s", id)
 			return preview
 		}
@@ -254,8 +254,8 @@ func (p *Previewer) decide(state order.State, f order.Facts) Preview {
 	return preview
 }
 
-// aboutMoney reports whether a fact is a payment notification.
-func aboutMoney(f saga.Fact) bool {
+// isPaymentNotification reports whether a fact is a payment notification.
+func isPaymentNotification(f saga.Fact) bool {
 	return f.Type == event.PaymentSucceeded || f.Type == event.PaymentFailed
 }
 

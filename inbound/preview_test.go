@@ -164,7 +164,7 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 		"a new order": {nil, event.OrderCreated, placeable, "start", "would start order 42", did{starts: 1}, ""},
 		"the same order again, ended": {func(w *previewWorld) {
 			s := w.open(order.StatusShipped)
-			write(t, w.log, s, order.Decisions(s, order.Heard("42", order.ShipmentSignal{
+			write(t, w.log, s, order.Decisions(s, order.FactsOf("42", order.ShipmentSignal{
 				Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d"},
 			}), now, order.DefaultTiming())...)
 		}, event.OrderCreated, placeable, "nothing", "order 42 exists with the same content: nothing would happen", did{}, ""},

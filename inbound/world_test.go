@@ -143,7 +143,7 @@ func cancelled(t *testing.T, log *memlog.Log, cause string) order.State {
 		ID: "42", CustomerID: "c-7", Currency: "EUR", Lines: []order.Line{{SKU: "tea", Quantity: 2, UnitAmount: 450}},
 		Payment: order.PaymentMethod{Method: "tok_visa"},
 	}.Normalize()
-	facts := order.Heard("42", order.Cancellation{ID: event.DerivedID("/shop", cause), Cause: cause})
+	facts := order.FactsOf("42", order.Cancellation{ID: event.DerivedID("/shop", cause), Cause: cause})
 	state := write(t, log, order.State{}, order.Accept(o, "corr", "cause", now))
 	state = write(t, log, state, order.Decisions(state, facts, now, order.DefaultTiming())...)
 	state = write(t, log, state, state.Undone(order.StepReserve, now))

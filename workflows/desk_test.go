@@ -19,27 +19,27 @@ import (
 const forever = 300
 
 // decide sends a decision at a time after the start. The verdict is there when the run has ended.
-func (w *world) decide(after time.Duration, d order.Resolution) *saga.ResolveVerdict {
-	verdict := &saga.ResolveVerdict{}
+func (w *world) decide(after time.Duration, d order.Resolution) *saga.ResolveAnswer {
+	verdict := &saga.ResolveAnswer{}
 	w.env.RegisterDelayedCallback(func() { w.update(d, verdict) }, after)
 	return verdict
 }
 
 // update sends a decision now. As sagaclient does, it answers from the log what the run rejects.
-func (w *world) update(d order.Resolution, verdict *saga.ResolveVerdict) {
+func (w *world) update(d order.Resolution, verdict *saga.ResolveAnswer) {
 	w.env.UpdateWorkflow(saga.UpdateResolve, d.ID, &updateCallbacks{
 		reject: func(err error) {
 			requireTryAgain(w.t, err)
 			if s := w.record(); !s.Ended {
-				*verdict = order.Flow.ResolveVerdict(&s, d)
+				*verdict = order.Flow.ResolveAnswer(&s, d)
 				return
 			}
 			_, s := w.lateStream()
-			*verdict = latepayment.Flow.ResolveVerdict(&s, d)
+			*verdict = latepayment.Flow.ResolveAnswer(&s, d)
 		},
 		complete: func(result any, err error) {
 			require.NoError(w.t, err)
-			*verdict = result.(saga.ResolveVerdict)
+			*verdict = result.(saga.ResolveAnswer)
 		},
 	}, d)
 }
@@ -73,7 +73,7 @@ func (w *world) find(eventType string) event.Record {
 }
 
 // stuck are the situations of the desk: how an order comes to be stuck there. Each is by decideAt.
-var stuck = map[order.Situation]struct {
+var stuck = map[order.AttentionKind]struct {
 	fulfillment order.Fulfillment
 	prepare     func(w *world)
 }{
@@ -101,7 +101,7 @@ var stuck = map[order.Situation]struct {
 		w.shipment(time.Minute, order.ShipmentLost)
 		w.decide(time.Minute+5*time.Second, order.Resolution{ID: "d-0", Action: order.Refund})
 	}},
-	order.GoodsAtLarge: {order.Shipment, func(w *world) {
+	order.GoodsDispatchedAfterCancel: {order.Shipment, func(w *world) {
 		// The void takes a while, and the goods leave meanwhile.
 		w.gateway.down = map[string]int{"void": 10}
 		w.cancel(time.Minute)
@@ -131,9 +131,9 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 					w.inlinePayment = inline
 					s.prepare(w)
 					var decided time.Time
-					verdict := &saga.ResolveVerdict{}
+					verdict := &saga.ResolveAnswer{}
 					w.env.RegisterDelayedCallback(func() {
-						require.Equal(t, situation, w.record().Situation())
+						require.Equal(t, situation, w.record().AttentionKind())
 						decided = w.env.Now()
 						if action == order.Retry {
 							// What was down is there again.
@@ -156,7 +156,7 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 						require.Equal(t, "capture_unavailable", result.Reason)
 						require.Equal(t, payment.Undone, w.gateway.state)
 						require.Equal(t, "released", w.stock.end)
-					case situation == order.UndoStuck, situation == order.GoodsAtLarge:
+					case situation == order.UndoStuck, situation == order.GoodsDispatchedAfterCancel:
 						require.Equal(t, order.StatusCancelled, result.Status)
 						require.Equal(t, "released", w.stock.end)
 					default:
@@ -196,7 +196,7 @@ func TestARetryThatFailsLeavesItOpen(t *testing.T) {
 	first := w.decide(decideAt+time.Second, order.Resolution{ID: "r-1", Action: order.Retry})
 	w.env.RegisterDelayedCallback(func() {
 		require.Greater(t, w.gateway.count(), calls, "it was tried again")
-		require.Equal(t, order.CaptureStuck, w.record().Situation())
+		require.Equal(t, order.CaptureStuck, w.record().AttentionKind())
 		w.gateway.mend()
 	}, decideAt+50*time.Second)
 	second := w.decide(decideAt+time.Minute, order.Resolution{ID: "r-2", Action: order.Retry})
@@ -214,7 +214,7 @@ func TestDecisionsThatDoNotFitAreRefusedAtOnce(t *testing.T) {
 	bare := w.decide(decideAt, order.Resolution{ID: "d-2", Action: order.Skip})
 	skip := w.decide(decideAt+2*time.Second, decision(order.Skip))
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
-	require.Equal(t, saga.ResolveVerdict{Status: order.StatusSettling, Detail: "nothing is stuck: the order is settling"}, *early)
+	require.Equal(t, saga.ResolveAnswer{Status: order.StatusSettling, Detail: "nothing is stuck: the order is settling"}, *early)
 	require.Equal(t, "attention 2 is not open; the open one is 1: the capture is stuck", other.Detail)
 	require.Equal(t, "the note is missing: say why the step is skipped", bare.Detail)
 	require.False(t, bare.Accepted)
@@ -240,7 +240,7 @@ func TestOfTwoDecisionsOneIsFollowed(t *testing.T) {
 func TestALateSuccessWinsAgainstASkip(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
-	verdict := &saga.ResolveVerdict{}
+	verdict := &saga.ResolveAnswer{}
 	w.env.RegisterDelayedCallback(func() {
 		// An attempt of another worker, of which this run has not heard.
 		s := w.record()
@@ -293,7 +293,7 @@ func TestCompensateAsksTheGateway(t *testing.T) {
 				w.env.UpdateWorkflow(saga.UpdateResolve, "d-1", &updateCallbacks{complete: func(result any, err error) {
 					require.NoError(t, err)
 					answered = w.env.Now()
-					require.Contains(t, result.(saga.ResolveVerdict).Detail, "does not say whether the payment was captured")
+					require.Contains(t, result.(saga.ResolveAnswer).Detail, "does not say whether the payment was captured")
 				}}, decision(order.Compensate))
 			}, decideAt)
 			skip := decision(order.Skip)
@@ -333,7 +333,7 @@ func TestADecisionThatTheRunHasForgottenIsFollowed(t *testing.T) {
 		attempts := 0
 		w.env.RegisterDelayedCallback(func() {
 			s := w.record()
-			require.Equal(t, order.CaptureStuck, s.Situation())
+			require.Equal(t, order.CaptureStuck, s.AttentionKind())
 			now := w.env.Now()
 			s = w.record(order.Decisions(s, order.Facts{Resolutions: []order.Resolution{decision(order.Substitute)}}, now, w.timing)...)
 			s = w.record(s.CommittedStock(now))

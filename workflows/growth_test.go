@@ -144,7 +144,7 @@ func TestManyLatePaymentsAreNoPayload(t *testing.T) {
 	head := event.Head{}
 	for i := range n {
 		id := fmt.Sprintf("e%d", i)
-		v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+		v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
 		newest, _, err := w.log.Append(context.Background(), stream, head, []event.Entry{v.Entry("corr", w.env.Now())})
 		require.NoError(t, err)
 		head = newest
@@ -154,7 +154,7 @@ func TestManyLatePaymentsAreNoPayload(t *testing.T) {
 	require.False(t, state.Open())
 	require.Len(t, state.Payments, n)
 	for _, p := range state.Payments {
-		require.True(t, p.Judged)
+		require.True(t, p.Decided)
 	}
 	require.Less(t, s.largest, maxPayload, s.what)
 }

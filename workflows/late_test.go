@@ -38,8 +38,8 @@ func (w *world) unpaid() {
 
 // came writes the verdict on a late event.
 func (w *world) came(id, eventType string) {
-	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: order.StatusCancelled}
-	require.NoError(w.t, latepayment.WriteVerdict(context.Background(), w.log, v, "corr", w.env.Now()))
+	v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: order.StatusCancelled}
+	require.NoError(w.t, latepayment.WriteLateRecord(context.Background(), w.log, v, "corr", w.env.Now()))
 }
 
 // more writes a verdict later, and tells the saga.
@@ -150,7 +150,7 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 			w.desk.fail = 2
 			w.gateway.down = map[string]int{"refund": forever}
 			w.came("e1", event.PaymentSucceeded)
-			verdict := &saga.ResolveVerdict{}
+			verdict := &saga.ResolveAnswer{}
 			w.env.RegisterDelayedCallback(func() {
 				types, s := w.lateStream()
 				require.Equal(t, asked, types, "somebody is asked after ATTENTION_AFTER")
@@ -169,7 +169,7 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 			require.Len(t, w.gateway.refunds, c.refunds)
 			require.Equal(t, []string{"refund", "nothing"}, w.desk.shown, "whatever it took")
 			if c.decision.ID != "" {
-				require.Equal(t, saga.ResolveVerdict{Accepted: true, Status: order.StatusCancelled}, *verdict)
+				require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: order.StatusCancelled}, *verdict)
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func TestALateSagaRefusesWhatDoesNotFit(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.ShipmentDispatched)
-	early, retry, wrong, fits := &saga.ResolveVerdict{}, &saga.ResolveVerdict{}, &saga.ResolveVerdict{}, &saga.ResolveVerdict{}
+	early, retry, wrong, fits := &saga.ResolveAnswer{}, &saga.ResolveAnswer{}, &saga.ResolveAnswer{}, &saga.ResolveAnswer{}
 	w.env.RegisterDelayedCallback(func() { w.update(order.Resolution{ID: "d0", Action: order.Skip, Note: "n", Attention: 2}, early) }, 0)
 	w.env.RegisterDelayedCallback(func() {
 		w.update(order.Resolution{ID: "d1", Action: order.Retry}, retry)
@@ -229,7 +229,7 @@ func TestASignalWhileItGetsStuck(t *testing.T) {
 	w.env.RegisterDelayedCallback(func() {
 		_, s := w.lateStream()
 		requireSituation(t, latepayment.RefundStuck, s)
-		w.update(order.Resolution{ID: "d1", Action: order.Skip, Note: "kept"}, &saga.ResolveVerdict{})
+		w.update(order.Resolution{ID: "d1", Action: order.Skip, Note: "kept"}, &saga.ResolveAnswer{})
 	}, 75*time.Second)
 	require.NoError(t, w.settle())
 }
@@ -365,12 +365,12 @@ func TestALateSagaThatIsThereIsTold(t *testing.T) {
 	log := &intruder{Log: w.log, tell: func() {
 		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
 	}}
-	verdict := &saga.ResolveVerdict{}
+	verdict := &saga.ResolveAnswer{}
 	w.env.RegisterDelayedCallback(func() {
 		d := order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"}
 		require.NoError(t, w.env.UpdateWorkflowByID(latepayment.Flow.WorkflowID("42"), saga.UpdateResolve, d.ID, &updateCallbacks{
 			reject:   func(err error) { t.Errorf("the Update is rejected: %v", err) },
-			complete: func(result any, err error) { *verdict = result.(saga.ResolveVerdict) },
+			complete: func(result any, err error) { *verdict = result.(saga.ResolveAnswer) },
 		}, d))
 	}, time.Hour)
 	require.NoError(t, w.startOn(log))
@@ -406,7 +406,7 @@ func count(types []string, eventType string) int {
 // from its beginning: now it looks like a fact that came in time. What the verdict began is done all the same.
 func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
 	w := newWorld(t)
-	verdict := latepayment.Verdict{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
+	verdict := latepayment.LateRecord{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{verdict.Entry("corr", w.env.Now())})
 	require.NoError(t, err)
 	w.resume = &saga.Resume{Missed: []saga.Fact{fact(t, order.SignalPayment, `{"id":"h-1","cause":"e-1","succeeded":true}`)}}
@@ -421,6 +421,6 @@ func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
 
 func requireSituation(t *testing.T, want string, s latepayment.State) {
 	t.Helper()
-	situation, _ := latepayment.Flow.Situation(&s)
+	situation, _ := latepayment.Flow.AttentionKind(&s)
 	require.Equal(t, want, situation)
 }

@@ -189,7 +189,7 @@ func (w *world) verdict(accepted bool) *updateCallbacks {
 				w.t.Errorf("the Update fails: %v", err)
 				return
 			}
-			if got := result.(saga.CancelVerdict).Accepted; got != accepted {
+			if got := result.(saga.CancelAnswer).Accepted; got != accepted {
 				w.t.Errorf("accepted is %t", got)
 			}
 		},

@@ -31,7 +31,7 @@ func TestARefundAndADeliveryAtOnce(t *testing.T) {
 		w := newWorld(t)
 		w.says(time.Hour, order.ShipmentDispatched, "e1", "a", one())
 		w.says(time.Hour, order.ShipmentLost, "e2", "b", one())
-		var verdict *saga.ResolveVerdict
+		var verdict *saga.ResolveAnswer
 		if first {
 			verdict = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
 		}
@@ -67,7 +67,7 @@ func TestParcelsAcrossRuns(t *testing.T) {
 	var next saga.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	require.Len(t, w.record().Parcels, 2)
-	require.Empty(t, next.Resume.Facts.Heard)
+	require.Empty(t, next.Resume.Facts.Received)
 }
 
 // A thousand parcels at once: an order knows of so many, and the input of the next run stays small.

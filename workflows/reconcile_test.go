@@ -47,7 +47,7 @@ func reconcile(t *testing.T, i *inspector) (activities.ReconcileResult, *testsui
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(started)
-	sagatest.BePatient(env)
+	sagatest.ExtendTimeouts(env)
 	workers.RegisterReconcile(env, env, &activities.Reconciliation{Reconciler: i})
 	env.ExecuteWorkflow(workflows.NameReconcile, activities.ReconcileInput{Repair: true, Since: 5})
 	require.True(t, env.IsWorkflowCompleted())

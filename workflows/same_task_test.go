@@ -87,7 +87,7 @@ func TestASignalInTheTaskOfContinueAsNewIsNotLost(t *testing.T) {
 		require.Contains(t, seen.recorded, event.OrderShipped)
 		return
 	}
-	require.Equal(t, event.ShipmentDispatched, seen.resumed.Facts.Heard[0].Type)
+	require.Equal(t, event.ShipmentDispatched, seen.resumed.Facts.Received[0].Type)
 }
 
 // replayDispatchAndTimer replays a shipment order whose second workflow task has a dispatch and the timer of the

@@ -74,14 +74,14 @@ func TestARunReadsWhatTheOnesBeforeWereTold(t *testing.T) {
 	require.NotContains(t, w.timeline(), "event.late")
 
 	w = newWorld(t)
-	w.told, w.resume = pages, &saga.Resume{Recover: resume.Recover, Facts: order.Heard("42", order.PaymentHint{ID: "h-0"})}
+	w.told, w.resume = pages, &saga.Resume{Recover: resume.Recover, Facts: order.FactsOf("42", order.PaymentHint{ID: "h-0"})}
 	w.env.SetContinueAsNewSuggested(true)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.start(tea(order.Shipment), w.gateway, w.bus), &again)
 	var next saga.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	require.Equal(t, resume.Recover, next.Resume.Recover)
-	require.Equal(t, "h-0", next.Resume.Facts.Heard[0].ID)
+	require.Equal(t, "h-0", next.Resume.Facts.Received[0].ID)
 }
 
 // requireTryAgain requires that an Update was rejected in the way after which its client reads the log and repeats it.
@@ -146,7 +146,7 @@ func TestOnlyTheFirstRefusalIsAnEvent(t *testing.T) {
 				},
 				complete: func(verdict any, err error) {
 					require.NoError(t, err)
-					require.False(t, verdict.(saga.CancelVerdict).Accepted)
+					require.False(t, verdict.(saga.CancelAnswer).Accepted)
 				},
 			}, order.Cancellation{ID: "u" + id})
 		}, 2*time.Hour+time.Duration(n)*time.Second)
@@ -181,7 +181,7 @@ func TestARunThatContinuesAsNewForgetsWhatItHasAnswered(t *testing.T) {
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	require.NotNil(t, next.Resume)
 	require.Empty(t, next.Resume.Facts.Cancellations)
-	require.Empty(t, next.Resume.Facts.Heard, "the log has the dispatch")
+	require.Empty(t, next.Resume.Facts.Received, "the log has the dispatch")
 }
 
 // A crowd of cancellations that come too late is more than one append takes.

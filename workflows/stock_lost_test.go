@@ -152,7 +152,7 @@ func newShelf(t *testing.T, holders int, shortfall int64) *shelf {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	s := &shelf{env: suite.NewTestWorkflowEnvironment(), log: memlog.New(), shortfall: shortfall, asked: map[string]time.Time{}}
-	sagatest.BePatient(s.env)
+	sagatest.ExtendTimeouts(s.env)
 	for n := holders; n > 0; n-- {
 		o := tea(order.Shipment)
 		o.ID = fmt.Sprintf("o-%d", n)

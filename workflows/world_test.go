@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 		bus: &bus{}, list: &list{}, desk: &lateDesk{}, timing: order.DefaultTiming(), inlinePayment: true,
 	}
 	w.env.SetStartTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	sagatest.BePatient(w.env)
+	sagatest.ExtendTimeouts(w.env)
 	return w
 }
 

@@ -68,7 +68,7 @@ func TestItIsTheSameSaga(t *testing.T) {
 				var suite testsuite.WorkflowTestSuite
 				suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 				env := suite.NewTestWorkflowEnvironment()
-				sagatest.BePatient(env)
+				sagatest.ExtendTimeouts(env)
 				naive.Register(env, &naive.Activities{Log: log, Publisher: published, Stock: ledger, Gateway: gateway})
 				o := order.Order{
 					ID: "o-1", CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: "tea", Quantity: 2, UnitAmount: 100}},

@@ -49,14 +49,14 @@ type operation = saga.Operation[State, *Participants]
 // Flow is the saga, in business order. What follows from the order (what is attempted next, what is compensated and when) is the kit's.
 var Flow = saga.Flow[State, *Participants]{
 	Name: "giftcard-topup", Stream: stream, Subject: "topUpId", Queue: saga.QueueOrders,
-	Start:   saga.StartWith(func(s *State) *TopUp { return &s.TopUp }, (*TopUp).check),
-	Lasting: []saga.Status{statusAuthorized},
-	Own:     own, Types: types, Schemas: schemas(), Summary: summary,
+	Start:        saga.StartWith(func(s *State) *TopUp { return &s.TopUp }, (*TopUp).check),
+	LongStatuses: []saga.Status{statusAuthorized},
+	Own:          own, Types: types, Schemas: schemas(), Summary: summary,
 	Defaults: map[saga.Deadline]time.Duration{lockDeadline: time.Minute, authorizeDeadline: 2 * time.Minute, approvalDeadline: 24 * time.Hour},
 	Inbound: []saga.Inbound{
 		saga.Starts(event.Type{Name: requested, Aliases: []string{"GiftCardTopUpRequested"}, Meaning: "A shop asks to top up a gift card."}),
 		saga.Cancels(event.Type{Name: cancelled, Meaning: "A shop asks to cancel a top-up."}),
-		saga.Tells[Approval](event.Type{Name: approved, Meaning: "A large top-up is approved."}, (*Approval).check),
+		saga.FactFrom[Approval](event.Type{Name: approved, Meaning: "A large top-up is approved."}, (*Approval).check),
 	},
 	Steps: []saga.Step[State, *Participants]{
 		{

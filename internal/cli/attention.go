@@ -18,8 +18,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// verdictTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.
-const verdictTimeout = 30 * time.Second
+// resolutionTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.
+const resolutionTimeout = 30 * time.Second
 
 func attentionCommand() *cobra.Command {
 	var asJSON bool
@@ -28,7 +28,7 @@ func attentionCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
 				items, err := everyPage(func(page string) ([]readmodel.Order, string, error) {
-					return s.Orders().Desk(ctx, page, cursor.MaxLimit)
+					return s.Orders().NeedsAttention(ctx, page, cursor.MaxLimit)
 				})
 				if err != nil {
 					return err
@@ -88,7 +88,7 @@ func resolveCommand() *cobra.Command {
 			if err := d.Validate(); err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), verdictTimeout)
+			ctx, cancel := context.WithTimeout(cmd.Context(), resolutionTimeout)
 			defer cancel()
 			cmd.SetContext(ctx)
 			return with(cmd, quietLogger(cmd), service.Parts{Temporal: true}, func(ctx context.Context, s *service.Service) error {

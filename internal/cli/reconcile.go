@@ -14,8 +14,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/service"
 )
 
-// errLeft ends the command when violations are left: its table has said which.
-var errLeft = errors.New("violations remain")
+// errViolationsRemain ends the command when violations are left: its table has said which.
+var errViolationsRemain = errors.New("violations remain")
 
 func reconcileCommand() *cobra.Command {
 	var (
@@ -47,7 +47,7 @@ violations. Without --repair nothing is changed. The exit code is 1 when a viola
 					err = printReport(cmd.OutOrStdout(), report)
 				}
 				if err == nil && report.Left() > 0 {
-					err = errLeft
+					err = errViolationsRemain
 				}
 				return err
 			})

@@ -16,7 +16,7 @@ import (
 
 // TestReservationHiddenByFailoverIsUnavailable: the step that commits or releases it is tried again, and is not abandoned.
 func TestReservationHiddenByFailoverIsUnavailable(t *testing.T) {
-	log := eventlogtest.NewForgetful(memlog.New())
+	log := eventlogtest.NewLossyLog(memlog.New())
 	registry := new(inventory.MemoryRegistry)
 	open := func() *inventory.Ledger {
 		ledger, err := inventory.New(inventory.Config{Log: log, Registry: registry})
@@ -60,7 +60,7 @@ func TestReservationHiddenByFailoverIsUnavailable(t *testing.T) {
 
 // TestHolderHiddenByFailoverIsAwaited: an order that may give its stock back in a moment is no reason to refuse another one.
 func TestHolderHiddenByFailoverIsAwaited(t *testing.T) {
-	log := eventlogtest.NewForgetful(memlog.New())
+	log := eventlogtest.NewLossyLog(memlog.New())
 	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry)})
 	require.NoError(t, err)
 	t.Cleanup(ledger.Close)

@@ -19,8 +19,8 @@ const (
 	// countEvery is how old counts are at least before they are made again, and countShare which part of a process's time may go into that.
 	countEvery = 10 * time.Second
 	countShare = 20
-	// countPatience bounds how long a scrape waits for counts; the older ones do then.
-	countPatience = 2 * time.Second
+	// maxCountPause bounds how long a scrape waits for counts; the older ones do then.
+	maxCountPause = 2 * time.Second
 	// countTimeout bounds one count.
 	countTimeout = 30 * time.Second
 	// countKept is how long counts are shown that cannot be made again.
@@ -142,7 +142,7 @@ func (b *Backlog) current() (c counts, now time.Time, ok bool) {
 	counting := b.counting
 	b.mu.Unlock()
 	if counting != nil {
-		timer := time.NewTimer(countPatience)
+		timer := time.NewTimer(maxCountPause)
 		defer timer.Stop()
 		select {
 		case <-counting:

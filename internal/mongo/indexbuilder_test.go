@@ -156,7 +156,7 @@ func TestStartReportsMissingIndexes(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		return strings.Contains(said.String(), "createIndex({customerId: 1, createdAt: -1, _id: -1}")
-	}, testenv.Patience, 10*time.Millisecond)
+	}, testenv.Timeout, 10*time.Millisecond)
 }
 
 // TestIndexBuildHasNoTimeout: a build has no deadline, neither here nor at the server; one that nothing is written
@@ -191,14 +191,14 @@ func TestIndexBuildHasNoTimeout(t *testing.T) {
 	select {
 	case err := <-prepared:
 		require.NoError(t, err)
-	case <-time.After(testenv.Patience):
+	case <-time.After(testenv.Timeout):
 		t.Fatal("it waits for an index that it can do without")
 	}
 	require.Eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return slices.Contains(s.created, "orders.newest")
-	}, testenv.Patience, 10*time.Millisecond)
+	}, testenv.Timeout, 10*time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	require.Zero(t, s.deadlines)

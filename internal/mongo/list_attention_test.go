@@ -17,7 +17,7 @@ import (
 func stuckOrder(t *testing.T, log *memlog.Log, n int) order.State {
 	t.Helper()
 	s := accepted(t, log, n)
-	facts := order.Heard(s.Order.ID, order.Cancellation{ID: "c-1"})
+	facts := order.FactsOf(s.Order.ID, order.Cancellation{ID: "c-1"})
 	s = appended(t, log, s, order.Decisions(s, facts, start, order.DefaultTiming())...)
 	facts.Stuck = &order.Stuck{Step: order.StepReserve, Undo: true, Error: "no answer", Attempts: 1, NextTry: start.Add(time.Minute)}
 	return appended(t, log, s, order.Decisions(s, facts, start, order.DefaultTiming())...)

@@ -46,15 +46,15 @@ func TestEntryIsKeptWhenFailoverHidesItsStream(t *testing.T) {
 	s, log := openOrders(t, connect(t)), memlog.New()
 	state := accepted(t, log, 1)
 	require.NoError(t, s.Put(t.Context(), readmodel.FromState(state)))
-	forgetful := forgetfulSource{eventlogtest.NewForgetful(log), log}
+	forgetful := forgetfulSource{eventlogtest.NewLossyLog(log), log}
 	forgetful.Forget(event.OrderStream(state.Order.ID), 0)
-	require.NoError(t, readmodel.Orders.Mend(t.Context(), s, forgetful, state.Order.ID))
+	require.NoError(t, readmodel.Orders.RebuildEntry(t.Context(), s, forgetful, state.Order.ID))
 	requireStored(t, s, readmodel.FromState(state))
 }
 
 // forgetfulSource is a log that may be rebuilt from.
 type forgetfulSource struct {
-	*eventlogtest.Forgetful
+	*eventlogtest.LossyLog
 	eventlog.Lister
 }
 

@@ -120,6 +120,6 @@ func TestSagasOfOneFlowAreRebuilt(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, found, o.ID)
 	}
-	require.NoError(t, readmodel.Of(testflow.Flow).Mend(t.Context(), s, log, "card-ghost"))
-	require.NoError(t, readmodel.Of(testflow.Flow).Mend(t.Context(), s, log, "card-1"))
+	require.NoError(t, readmodel.Of(testflow.Flow).RebuildEntry(t.Context(), s, log, "card-ghost"))
+	require.NoError(t, readmodel.Of(testflow.Flow).RebuildEntry(t.Context(), s, log, "card-1"))
 }

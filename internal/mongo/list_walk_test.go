@@ -65,14 +65,14 @@ func TestMendRebuildsOneEntry(t *testing.T) {
 		"unreadable": func() { set(bson.D{{Key: "lines", Value: "?"}}) },
 		"nothing":    func() {},
 	} {
-		require.NoError(t, readmodel.Orders.Mend(ctx, s, log, "o-001"), name)
+		require.NoError(t, readmodel.Orders.RebuildEntry(ctx, s, log, "o-001"), name)
 		damage()
-		require.NoError(t, readmodel.Orders.Mend(ctx, s, log, "o-001"), name)
+		require.NoError(t, readmodel.Orders.RebuildEntry(ctx, s, log, "o-001"), name)
 		requireStored(t, s, want)
 	}
 
 	require.NoError(t, s.Put(ctx, sample(2, 1, order.StatusAccepted)))
-	require.NoError(t, readmodel.Orders.Mend(ctx, s, log, "o-002"))
+	require.NoError(t, readmodel.Orders.RebuildEntry(ctx, s, log, "o-002"))
 	_, found, err := s.Get(ctx, "o-002")
 	require.NoError(t, err)
 	require.False(t, found, "an entry of nobody goes")
@@ -80,6 +80,6 @@ func TestMendRebuildsOneEntry(t *testing.T) {
 	kept := sample(3, 1, order.StatusAccepted)
 	require.NoError(t, s.Put(ctx, kept))
 	accepted(t, log, 3)
-	require.ErrorIs(t, readmodel.Orders.Mend(ctx, s, damagedLog{Log: log, stream: event.OrderStream("o-003")}, "o-003"), fault.Corrupt)
+	require.ErrorIs(t, readmodel.Orders.RebuildEntry(ctx, s, damagedLog{Log: log, stream: event.OrderStream("o-003")}, "o-003"), fault.Corrupt)
 	requireStored(t, s, kept)
 }

@@ -42,14 +42,14 @@ func use(t testing.TB, database *driver.Database) *DB {
 	t.Helper()
 	db, err := Open(t.Context(), database, nil)
 	require.NoError(t, err)
-	db.Timeout = testenv.Patience
+	db.Timeout = testenv.Timeout
 	return db
 }
 
 // fake returns a database on a server that answers as the handler says; it is MongoDB.
 func fake(t testing.TB, handle mongofake.Handler) *DB {
 	t.Helper()
-	return &DB{Database: mongofake.Connect(t, handle), Timeout: testenv.Patience, Logger: slog.New(slog.DiscardHandler)}
+	return &DB{Database: mongofake.Connect(t, handle), Timeout: testenv.Timeout, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // as returns the database as if it were on another server.

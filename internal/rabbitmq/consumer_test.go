@@ -49,7 +49,7 @@ func startConsumer(t *testing.T, url string, change func(*rabbitmq.ConsumerConfi
 
 func start(t *testing.T, cfg rabbitmq.ConsumerConfig) *rabbitmq.Consumer {
 	t.Helper()
-	cfg.MoveTimeout = cmp.Or(cfg.MoveTimeout, rabbitmqtest.Patience) // longer than the broker may take to confirm
+	cfg.MoveTimeout = cmp.Or(cfg.MoveTimeout, rabbitmqtest.Timeout) // longer than the broker may take to confirm
 	c, err := rabbitmq.NewConsumer(cfg)
 	require.NoError(t, err)
 	c.Start()
@@ -71,7 +71,7 @@ func hand[T any](ctx context.Context, to chan<- T, value T) error {
 // stats waits until the counts are as wanted: a message is acknowledged after the handler has returned.
 func (b *bench) stats(t *testing.T, want func(rabbitmq.ConsumerStats) bool) {
 	t.Helper()
-	require.Eventually(t, func() bool { return want(b.consumer.Stats()) }, rabbitmqtest.Patience, 5*time.Millisecond, "%v",
+	require.Eventually(t, func() bool { return want(b.consumer.Stats()) }, rabbitmqtest.Timeout, 5*time.Millisecond, "%v",
 		testenv.LazyString(func() any { return b.consumer.Stats() }))
 }
 
@@ -100,7 +100,7 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(rabbitmqtest.Patience):
+	case <-time.After(rabbitmqtest.Timeout):
 		require.FailNow(t, "nothing came")
 		panic("unreachable")
 	}
@@ -355,7 +355,7 @@ func TestLostConnectionsLoseNoMessage(t *testing.T) {
 		}
 		rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
 	}
-	require.Eventually(t, func() bool { return finished.Load() == messages }, rabbitmqtest.Patience, 5*time.Millisecond, "%v",
+	require.Eventually(t, func() bool { return finished.Load() == messages }, rabbitmqtest.Timeout, 5*time.Millisecond, "%v",
 		testenv.LazyString(func() any { return fmt.Sprintf("%d are done, %+v", finished.Load(), b.consumer.Stats()) }))
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged >= messages })
 	queues := []string{b.topology.Inbox()}
@@ -365,7 +365,7 @@ func TestLostConnectionsLoseNoMessage(t *testing.T) {
 	empty := func() bool {
 		return !slices.ContainsFunc(queues, func(queue string) bool { return rabbitmqtest.Depth(t, url, queue) > 0 })
 	}
-	require.Eventually(t, empty, rabbitmqtest.Patience, 20*time.Millisecond, "duplicates are worked off too")
+	require.Eventually(t, empty, rabbitmqtest.Timeout, 20*time.Millisecond, "duplicates are worked off too")
 	last := b.consumer.Status().Session
 	require.NoError(t, b.consumer.Stop(patient(t)))
 	s := b.consumer.Stats()
@@ -441,7 +441,7 @@ func TestConsumerSurvivesDeletedQueue(t *testing.T) {
 	require.Eventually(t, func() bool {
 		rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
 		return len(got) > 0
-	}, rabbitmqtest.Patience, 50*time.Millisecond, "it is declared again with the next session")
+	}, rabbitmqtest.Timeout, 50*time.Millisecond, "it is declared again with the next session")
 	require.Greater(t, receive(t, got).Session, uint64(1))
 }
 
@@ -463,7 +463,7 @@ func TestCancelledConsumerIsDetectedWhileHandlersAreBusy(t *testing.T) {
 		rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order(id))
 	}
 	require.Equal(t, "o-1", receive(t, entered))
-	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, b.topology.Inbox()) == 0 }, rabbitmqtest.Patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, b.topology.Inbox()) == 0 }, rabbitmqtest.Timeout, 10*time.Millisecond)
 	before := b.consumer.Status().Session // not always the first: a connection may have been lost to a pause
 	rabbitmqtest.Exec(t, url, func(ch *amqp.Channel) {
 		_, err := ch.QueueDelete(b.topology.Inbox(), false, false, false)
@@ -472,7 +472,7 @@ func TestCancelledConsumerIsDetectedWhileHandlersAreBusy(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s := b.consumer.Status()
 		return s.State == rabbitmq.StateConnected && s.Session > before
-	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.LazyString(func() any { return b.consumer.Status() }))
+	}, rabbitmqtest.Timeout, 5*time.Millisecond, "%v", testenv.LazyString(func() any { return b.consumer.Status() }))
 	letGo()
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Stale >= 1 })
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("o-3"))

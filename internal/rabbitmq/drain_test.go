@@ -37,7 +37,7 @@ func TestStopDrains(t *testing.T) {
 	for range 2 {
 		go func() { stopped <- b.consumer.Stop(patient(t)) }()
 	}
-	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, b.topology.Inbox()) == 4 }, rabbitmqtest.Patience, 20*time.Millisecond,
+	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, b.topology.Inbox()) == 4 }, rabbitmqtest.Timeout, 20*time.Millisecond,
 		"what is not being handled goes back at once")
 	letGo()
 	require.NoError(t, receive(t, stopped))

@@ -56,7 +56,7 @@ func TestMessageIsRetriedSoonAfterRecovery(t *testing.T) {
 	c := start(t, recovering(config(url, topology), p, d, func(ctx context.Context, delivery rabbitmq.Delivery) error { return hand(ctx, handled, delivery) }))
 	sent := order("o-1")
 	rabbitmqtest.Send(t, url, topology.Exchange, "OrderCreated", sent)
-	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) == 1 }, rabbitmqtest.Patience, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) == 1 }, rabbitmqtest.Timeout, 10*time.Millisecond,
 		"%v", testenv.LazyString(func() any { return c.Stats() }))
 	d.down.Store(false)
 	got := receive(t, handled)
@@ -68,7 +68,7 @@ func TestMessageIsRetriedSoonAfterRecovery(t *testing.T) {
 	require.GreaterOrEqual(t, got.Attempts, 3)
 	require.GreaterOrEqual(t, got.Early, 1)
 	(&bench{consumer: c}).stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged >= 1 && s.Returned >= 1 })
-	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) == 0 }, rabbitmqtest.Patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) == 0 }, rabbitmqtest.Timeout, 10*time.Millisecond)
 }
 
 // The process that saw the outage is gone: another one returns what waits when it starts.
@@ -120,13 +120,13 @@ func TestManyConsumersReturnWaitingMessagesWithoutLoss(t *testing.T) {
 		for i := range messages {
 			rabbitmqtest.Send(t, url, topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", outage*messages+i)))
 		}
-		require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) > 0 }, rabbitmqtest.Patience, 10*time.Millisecond, "%v", stats)
+		require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) > 0 }, rabbitmqtest.Timeout, 10*time.Millisecond, "%v", stats)
 		d.down.Store(false)
 		proxy.Cut()
-		require.Eventually(t, all((outage+1)*messages), 2*rabbitmqtest.Patience, 10*time.Millisecond, "%v", stats)
+		require.Eventually(t, all((outage+1)*messages), 2*rabbitmqtest.Timeout, 10*time.Millisecond, "%v", stats)
 	}
 	for _, queue := range []string{topology.Inbox(), topology.Wait(quick[0]), topology.Wait(quick[1]), topology.Wait(longest)} {
-		require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, queue) == 0 }, rabbitmqtest.Patience, 10*time.Millisecond, "%s: %v", queue, stats)
+		require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, queue) == 0 }, rabbitmqtest.Timeout, 10*time.Millisecond, "%s: %v", queue, stats)
 	}
 	if rabbitmqtest.Depth(t, url, topology.Dead()) > 0 {
 		letter := rabbitmqtest.Queue(t, url, topology.Dead()).Next(t)
@@ -173,7 +173,7 @@ func TestCopyOfLostSessionIsReturned(t *testing.T) {
 	sent := order("o-1")
 	sent.Headers[rabbitmq.HeaderAttempts] = int64(1)
 	rabbitmqtest.Send(t, url, topology.Exchange, "order.created", sent)
-	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) > 0 }, rabbitmqtest.Patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) > 0 }, rabbitmqtest.Timeout, 5*time.Millisecond)
 	cut.Store(true)
 	proxy.Cut()
 	require.Equal(t, 1, receive(t, handled).Attempts, "the message itself comes again")

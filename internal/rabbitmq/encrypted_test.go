@@ -76,6 +76,6 @@ func TestEncryptedConnections(t *testing.T) {
 		p.Start()
 		defer func() { require.NoError(t, p.Stop(patient(t))) }()
 		// An attempt may have run out of time before it saw the certificate.
-		require.Eventually(t, func() bool { return strings.Contains(p.Status().LastError, "certificate") }, rabbitmqtest.Patience, 5*time.Millisecond, "%v", status(p))
+		require.Eventually(t, func() bool { return strings.Contains(p.Status().LastError, "certificate") }, rabbitmqtest.Timeout, 5*time.Millisecond, "%v", status(p))
 	})
 }

@@ -94,7 +94,7 @@ func TestUnsuitableExchangeIsRefused(t *testing.T) {
 			require.NoError(t, err)
 			p.Start()
 			defer func() { require.NoError(t, p.Stop(patient(t))) }()
-			require.Eventually(t, func() bool { return strings.Contains(p.Status().Remedy, "EVENT_EXCHANGE") }, rabbitmqtest.Patience, 10*time.Millisecond, "%v", status(p))
+			require.Eventually(t, func() bool { return strings.Contains(p.Status().Remedy, "EVENT_EXCHANGE") }, rabbitmqtest.Timeout, 10*time.Millisecond, "%v", status(p))
 			require.NotEmpty(t, deviation(t, p.Status(), topology.Exchange).Unsafe)
 			rabbitmqtest.Exec(t, url, func(ch *amqp.Channel) { require.NoError(t, ch.ExchangeDelete(topology.Exchange, false, false)) })
 			require.NoError(t, p.WaitReady(patient(t)), "the remedy helps, without a restart")
@@ -185,7 +185,7 @@ func TestUnsafeQueuesAreNotUsed(t *testing.T) {
 		_, err = ch.QueueDelete(topology.Inbox(), false, false, false) // ends the session
 		require.NoError(t, err)
 	})
-	require.Eventually(t, func() bool { return c.Ready() == nil && len(c.Status().Deviations) == 0 }, rabbitmqtest.Patience, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return c.Ready() == nil && len(c.Status().Deviations) == 0 }, rabbitmqtest.Timeout, 10*time.Millisecond,
 		"%v", testenv.LazyString(func() any { return c.Status() }))
 }
 
@@ -224,5 +224,5 @@ func TestUserWithoutConfigurePermission(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s := q.Status()
 		return strings.Contains(s.LastError, "ACCESS_REFUSED") && strings.Contains(s.Remedy, "permissions")
-	}, rabbitmqtest.Patience, 10*time.Millisecond, "%v", status(q))
+	}, rabbitmqtest.Timeout, 10*time.Millisecond, "%v", status(q))
 }

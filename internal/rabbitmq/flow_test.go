@@ -69,7 +69,7 @@ func TestOneUnconfirmedEventPerStream(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
 	cfg.Heartbeat, cfg.Metrics = time.Minute, rabbitmq.NewMetrics(registry)
-	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 2 * rabbitmqtest.Patience, PublishTimeout: 2 * rabbitmqtest.Patience})
+	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 2 * rabbitmqtest.Timeout, PublishTimeout: 2 * rabbitmqtest.Timeout})
 	const streams, each = 50, 4
 	t.Cleanup(proxy.Thaw) // or a test that fails would wait for what is published
 	proxy.FreezeAnswers()
@@ -118,7 +118,7 @@ func TestPublisherWithoutConfirmsIsStalled(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
 	cfg.Heartbeat, cfg.Metrics = time.Minute, rabbitmq.NewMetrics(registry)
-	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 50 * time.Millisecond, PublishTimeout: 2 * rabbitmqtest.Patience})
+	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 50 * time.Millisecond, PublishTimeout: 2 * rabbitmqtest.Timeout})
 	t.Cleanup(proxy.Thaw) // or a test that fails would wait for what is published
 	proxy.FreezeAnswers()
 	published := make(chan error, 1)
@@ -126,7 +126,7 @@ func TestPublisherWithoutConfirmsIsStalled(t *testing.T) {
 		_, err := p.PublishRecords(patient(t), rabbitmqtest.Records("order-1", 2))
 		published <- err
 	}()
-	require.Eventually(t, func() bool { return p.Status().State == rabbitmq.StateStalled }, rabbitmqtest.Patience, 5*time.Millisecond, "%v", status(p))
+	require.Eventually(t, func() bool { return p.Status().State == rabbitmq.StateStalled }, rabbitmqtest.Timeout, 5*time.Millisecond, "%v", status(p))
 	require.ErrorIs(t, p.Ready(), fault.Unavailable)
 	require.Contains(t, p.Status().Remedy, "have no leader")
 	require.GreaterOrEqual(t, counter(t, registry, "ordersaga_broker_unconfirmed_total", "exchange"), 3.0)
@@ -207,7 +207,7 @@ func TestPoisonMessagesDoNotBlockOthers(t *testing.T) {
 	require.InDelta(t, messages, counter(t, registry, "ordersaga_broker_deliveries_total", "acknowledged", "consumer"), 0)
 	require.InDelta(t, 12, counter(t, registry, "ordersaga_broker_deliveries_total", "dead_lettered", "consumer"), 0)
 	require.InDelta(t, 20, counter(t, registry, "ordersaga_broker_deliveries_total", "redelivered", "consumer"), 0)
-	require.Eventually(t, func() bool { return gauge(t, registry, "ordersaga_broker_in_hand", "consumer") == 0 }, rabbitmqtest.Patience, 20*time.Millisecond,
+	require.Eventually(t, func() bool { return gauge(t, registry, "ordersaga_broker_in_hand", "consumer") == 0 }, rabbitmqtest.Timeout, 20*time.Millisecond,
 		"a delivery is in hand until its outcome is counted")
 	require.Equal(t, b.consumer.Stats().Handled, metric(t, registry, "ordersaga_broker_handler_seconds", "consumer").GetHistogram().GetSampleCount())
 }
@@ -234,7 +234,7 @@ func TestBackoffRestartsAfterSteadySession(t *testing.T) {
 	require.NoError(t, err)
 	p.Start()
 	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
-	require.Eventually(t, func() bool { return p.Status().Session >= 10 }, rabbitmqtest.Patience, time.Millisecond, "%v", status(p))
+	require.Eventually(t, func() bool { return p.Status().Session >= 10 }, rabbitmqtest.Timeout, time.Millisecond, "%v", status(p))
 	require.Greater(t, log.after(9), time.Second)
 	proxy.Serve()
 	require.NoError(t, p.WaitReady(patient(t)))
@@ -242,7 +242,7 @@ func TestBackoffRestartsAfterSteadySession(t *testing.T) {
 	session := p.Status().Session
 	proxy.Cut()
 	require.Eventually(t, func() bool { s := p.Status(); return s.Session > session && s.State == rabbitmq.StateConnected },
-		rabbitmqtest.Patience, time.Millisecond, "%v", status(p))
+		rabbitmqtest.Timeout, time.Millisecond, "%v", status(p))
 	require.LessOrEqual(t, log.after(session), cfg.ReconnectMin, "after as many failures as before it would be more than five seconds")
 }
 

@@ -14,9 +14,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// steady is the minimum duration of a session after which backoff starts again from the shortest delay. Without it, a broker that closes
+// stableAfter is the minimum duration of a session after which backoff starts again from the shortest delay. Without it, a broker that closes
 // each connection at once would be called in a tight loop.
-const steady = time.Second
+const stableAfter = time.Second
 
 // link is a supervised connection. Each session has a number and its own connection; serve runs for the duration of the session.
 type link struct {
@@ -91,7 +91,7 @@ func (l *link) supervise() error {
 		if errors.Is(err, l.final) {
 			return err
 		}
-		if l.noteLoss(err) >= steady {
+		if l.noteLoss(err) >= stableAfter {
 			failures = 0
 		}
 		delay := backoff(l.cfg.ReconnectMin, l.cfg.ReconnectMax, failures, rand.Float64())

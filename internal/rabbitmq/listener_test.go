@@ -62,7 +62,7 @@ func await[T any](t *testing.T, values <-chan T) T {
 	select {
 	case v := <-values:
 		return v
-	case <-time.After(2 * rabbitmqtest.Patience):
+	case <-time.After(2 * rabbitmqtest.Timeout):
 		require.FailNow(t, "nothing came")
 		panic("unreachable")
 	}
@@ -102,7 +102,7 @@ func TestListenerReceivesAndLeavesNoQueue(t *testing.T) {
 	n := oneShot(t, url, topology)
 	require.Eventually(t, func() bool {
 		return errors.Is(n.Publish(patient(t), wire.Message{RoutingKey: "order.created", Body: []byte("{}")}), fault.NotFound)
-	}, rabbitmqtest.Patience, 20*time.Millisecond)
+	}, rabbitmqtest.Timeout, 20*time.Millisecond)
 	rabbitmqtest.Exec(t, url, func(ch *amqp.Channel) {
 		_, err := ch.QueueDeclarePassive(topology.Inbox(), true, false, false, false, nil)
 		require.Error(t, err, "neither a listener nor a one-shot publisher declares the inbox")

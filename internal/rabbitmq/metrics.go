@@ -8,13 +8,13 @@ import (
 // Metrics are the metrics of all connections of a process to the broker. Labels are roles and constants of this package, never content
 // of messages.
 type Metrics struct {
-	connected, blocked, session, deviations, inHand *prometheus.GaugeVec   // by role
-	sessions, lost                                  *prometheus.CounterVec // by role
-	published, confirmed, unconfirmed, returned     *prometheus.CounterVec // by target
-	deliveries                                      *prometheus.CounterVec // by role and outcome
-	inFlight                                        prometheus.Gauge
-	confirm                                         prometheus.Histogram
-	handler                                         *prometheus.HistogramVec // by role
+	connected, blocked, session, deviations, unacknowledged *prometheus.GaugeVec   // by role
+	sessions, lost                                          *prometheus.CounterVec // by role
+	published, confirmed, unconfirmed, returned             *prometheus.CounterVec // by target
+	deliveries                                              *prometheus.CounterVec // by role and outcome
+	inFlight                                                prometheus.Gauge
+	confirm                                                 prometheus.Histogram
+	handler                                                 *prometheus.HistogramVec // by role
 }
 
 // Values of the label target.
@@ -56,7 +56,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 
 		deliveries: counter("deliveries_total", "Deliveries by outcome: acknowledged, redelivered, parked, dead_lettered, requeued or stale; "+
 			"returned counts those that left a wait queue before their time.", "role", "outcome"),
-		inHand: gauge("in_hand", "Deliveries that are being handled or wait for a free handler."),
+		unacknowledged: gauge("in_hand", "Deliveries that are being handled or wait for a free handler."),
 		handler: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name: prefix + "handler_seconds", Help: "Time that the handler of the role took for a message.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},

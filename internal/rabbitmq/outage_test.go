@@ -55,7 +55,7 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg})
 			listener := rabbitmqtest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
 			// Through a supervised publisher, which blocks and reconnects as another service's should.
-			inbound := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, b.topology), PublishTimeout: rabbitmqtest.Patience})
+			inbound := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, b.topology), PublishTimeout: rabbitmqtest.Timeout})
 			over, sent := make(chan struct{}), make(chan int, 1)
 			go func() {
 				for i := 0; t.Context().Err() == nil; i++ {
@@ -91,8 +91,8 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 					}
 				}
 				return true
-			}, 2*rabbitmqtest.Patience, 50*time.Millisecond, "every message is handled: %v", testenv.LazyString(missing))
-			require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, b.topology.Inbox()) == 0 }, rabbitmqtest.Patience, 50*time.Millisecond)
+			}, 2*rabbitmqtest.Timeout, 50*time.Millisecond, "every message is handled: %v", testenv.LazyString(missing))
+			require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, b.topology.Inbox()) == 0 }, rabbitmqtest.Timeout, 50*time.Millisecond)
 		})
 	}
 }
@@ -122,7 +122,7 @@ func TestSessionDuringMemoryAlarm(t *testing.T) {
 		_, err := p.PublishRecords(t.Context(), rabbitmqtest.Records("order-1", 3))
 		published <- err
 	}()
-	require.Eventually(t, func() bool { return p.Status().State == rabbitmq.StateBlocked }, rabbitmqtest.Patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return p.Status().State == rabbitmq.StateBlocked }, rabbitmqtest.Timeout, 5*time.Millisecond)
 	require.ErrorIs(t, p.Ready(), fault.Unavailable)
 	require.InDelta(t, 1, gauge(t, metrics, "ordersaga_broker_blocked", "publisher"), 0)
 	require.InDelta(t, 1, gauge(t, metrics, "ordersaga_broker_connected", "publisher"), 0)
@@ -176,7 +176,7 @@ func TestConsumerTimeout(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(calls) == messages+1 && len(calls["slow"]) > 1
-	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.LazyString(handled))
+	}, rabbitmqtest.Timeout, 5*time.Millisecond, "%v", testenv.LazyString(handled))
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged > messages })
 	status := b.consumer.Status()
 	require.Equal(t, rabbitmq.StateConnected, status.State)
@@ -189,7 +189,7 @@ func TestConsumerTimeout(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(calls["after"]) == 1
-	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.LazyString(handled))
+	}, rabbitmqtest.Timeout, 5*time.Millisecond, "%v", testenv.LazyString(handled))
 	require.NoError(t, b.consumer.Stop(patient(t)))
 	s := b.consumer.Stats()
 	require.Equal(t, s.Handled, s.Acknowledged+s.Stale, "an outcome of a session that is over moves nothing: %+v", s)
@@ -215,7 +215,7 @@ func TestWrongCredentialsAreReportedWithoutPassword(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s = p.Status() // an attempt may also have run out of time
 		return s.Session >= 3 && strings.Contains(s.LastError, "username or password not allowed")
-	}, rabbitmqtest.Patience, 5*time.Millisecond, "it goes on trying: %v", status(p))
+	}, rabbitmqtest.Timeout, 5*time.Millisecond, "it goes on trying: %v", status(p))
 	require.Equal(t, rabbitmq.StateDisconnected, s.State)
 	require.Contains(t, s.Remedy, "AMQP_URL")
 	require.WithinRange(t, s.Since, began, time.Now())

@@ -33,7 +33,7 @@ const confirmTimeout = 30 * time.Second
 
 // patient is the context for what must succeed.
 func patient(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*rabbitmqtest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*rabbitmqtest.Timeout)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -41,14 +41,14 @@ func patient(t testing.TB) context.Context {
 func startPublisher(t testing.TB, cfg rabbitmq.PublisherConfig) *rabbitmq.Publisher {
 	t.Helper()
 	cfg.ConfirmTimeout = cmp.Or(cfg.ConfirmTimeout, confirmTimeout)
-	cfg.PublishTimeout = cmp.Or(cfg.PublishTimeout, rabbitmqtest.Patience)
+	cfg.PublishTimeout = cmp.Or(cfg.PublishTimeout, rabbitmqtest.Timeout)
 	p, err := rabbitmq.NewPublisher(cfg)
 	require.NoError(t, err)
 	p.Start()
 	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
 	require.NoError(t, p.WaitReady(patient(t)))
 	// With heartbeats of a second the connection may be lost in between.
-	require.Eventually(t, func() bool { return p.Ready() == nil }, rabbitmqtest.Patience, 5*time.Millisecond, "%v", status(p))
+	require.Eventually(t, func() bool { return p.Ready() == nil }, rabbitmqtest.Timeout, 5*time.Millisecond, "%v", status(p))
 	return p
 }
 
@@ -194,7 +194,7 @@ func publishThrough(t *testing.T, p *rabbitmq.Publisher, listener *rabbitmqtest.
 	disturb()
 	t.Logf("%d streams, %d of them while it was disturbed", streams.Load(), streams.Load()-before)
 	close(over)
-	defer time.AfterFunc(2*rabbitmqtest.Patience, cancel).Stop()
+	defer time.AfterFunc(2*rabbitmqtest.Timeout, cancel).Stop()
 	wg.Wait()
 	rabbitmqtest.RequireOrdered(t, collectUntilComplete(t, listener, int(streams.Load()), each), each)
 }

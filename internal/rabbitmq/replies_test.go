@@ -94,7 +94,7 @@ func TestRequestsGetReplies(t *testing.T) {
 	got := map[string]answer{}
 	// A message that comes again is replied to again. A reply that cannot be sent in time is lost: asking again, as a client does,
 	// is answered.
-	deadline := time.Now().Add(2 * rabbitmqtest.Patience)
+	deadline := time.Now().Add(2 * rabbitmqtest.Timeout)
 	for len(got) < 3 {
 		require.True(t, time.Now().Before(deadline), "replies are missing: %v", got)
 		for _, id := range []string{"handled", "invalid", "early"} {
@@ -147,7 +147,7 @@ func TestRequestWithBadReplyToIsHandled(t *testing.T) {
 		delete(waiting, receive(t, handled))
 	}
 	// A reply may be lost with the connection that another one has had closed: asking again, as a client does, is answered.
-	deadline := time.Now().Add(rabbitmqtest.Patience)
+	deadline := time.Now().Add(rabbitmqtest.Timeout)
 	for replied := false; !replied; {
 		require.True(t, time.Now().Before(deadline), "no reply")
 		c.send(b.topology.Exchange, "shipment.dispatched", directReply, "again")

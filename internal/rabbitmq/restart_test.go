@@ -78,7 +78,7 @@ func restartLosesAndReordersNothing(t *testing.T) {
 	}()
 	for _, how := range []string{"stop", "kill"} {
 		goal := progress.Load() + 20
-		require.Eventually(t, func() bool { return progress.Load() >= goal }, 2*rabbitmqtest.Patience, time.Millisecond, "%v", status(p))
+		require.Eventually(t, func() bool { return progress.Load() >= goal }, 2*rabbitmqtest.Timeout, time.Millisecond, "%v", status(p))
 		for _, command := range []string{how, "start"} {
 			out, err := exec.CommandContext(ctx, devstack, command, "rabbitmq").CombinedOutput()
 			require.NoError(t, err, "%s", out)
@@ -97,7 +97,7 @@ func restartLosesAndReordersNothing(t *testing.T) {
 			}
 		}
 		return true
-	}, 2*rabbitmqtest.Patience, 20*time.Millisecond, "%v", testenv.LazyString(func() any { return b.consumer.Stats() }))
+	}, 2*rabbitmqtest.Timeout, 20*time.Millisecond, "%v", testenv.LazyString(func() any { return b.consumer.Stats() }))
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged >= inbound })
 	rabbitmqtest.Exec(t, url, func(ch *amqp.Channel) {
 		if _, err := ch.QueueDelete(name, false, false, false); err != nil {
@@ -123,7 +123,7 @@ func lostDeadLetterWorkersAreRecognized(t *testing.T) {
 	require.Eventually(t, func() bool {
 		recognized = p.Status()
 		return strings.Contains(recognized.Remedy, "rabbit_fifo_dlx_sup")
-	}, 2*rabbitmqtest.Patience, 10*time.Millisecond, "%v", status(p))
+	}, 2*rabbitmqtest.Timeout, 10*time.Millisecond, "%v", status(p))
 	require.Contains(t, recognized.LastError, "INTERNAL_ERROR")
 	restart()
 	for tries := 1; !ready(p); tries++ {
@@ -138,7 +138,7 @@ func lostDeadLetterWorkersAreRecognized(t *testing.T) {
 
 // ready waits until a publisher is connected, or long enough.
 func ready(p *rabbitmq.Publisher) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), rabbitmqtest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), rabbitmqtest.Timeout)
 	defer cancel()
 	return p.WaitReady(ctx) == nil
 }

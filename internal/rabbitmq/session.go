@@ -26,7 +26,7 @@ func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) 
 	c.conn.Store(conn)
 	defer c.conn.Store(nil)
 	c.link.up(session)
-	inHand := c.cfg.Metrics.inHand.WithLabelValues(c.link.role)
+	inHand := c.cfg.Metrics.unacknowledged.WithLabelValues(c.link.role)
 	for {
 		select {
 		case <-ctx.Done():

@@ -95,14 +95,14 @@ func (p Projection) Rebuild(ctx context.Context, store Store, source Source, pro
 	if err := r.writeAll(ctx); err != nil {
 		return r.result, err
 	}
-	err := r.removeStrays(ctx)
+	err := r.removeOrphans(ctx)
 	return r.result, err
 }
 
-// Mend rebuilds the entry of one order from the log, as Rebuild does, whatever exists: it writes it, or
+// RebuildEntry rebuilds the entry of one order from the log, as Rebuild does, whatever exists: it writes it, or
 // removes it when the order has no stream. Errors: Unavailable; Corrupt and Malformed when the stream does not verify or
 // cannot be folded, and then nothing is changed.
-func (p Projection) Mend(ctx context.Context, store Store, source Source, id string) error {
+func (p Projection) RebuildEntry(ctx context.Context, store Store, source Source, id string) error {
 	r := rebuild{Projection: p, store: store, source: source}
 	exists, err := r.exists(ctx, p.Stream(id))
 	switch {
@@ -215,10 +215,10 @@ func (r *rebuild) fold(ctx context.Context, stream string) (o Order, listed bool
 	return o, listed && err == nil, err
 }
 
-// removeStrays removes the entries that have no stream. It walks both lists side by side, in the order of
+// removeOrphans removes the entries that have no stream. It walks both lists side by side, in the order of
 // their bytes; what is on one list only is looked up once more before it goes, because it may be younger than
 // the other list. A store that sorts otherwise costs look-ups, not entries.
-func (r *rebuild) removeStrays(ctx context.Context) error {
+func (r *rebuild) removeOrphans(ctx context.Context) error {
 	nextStream, stop := iter.Pull2(r.source.Streams(ctx, r.prefix(), ""))
 	defer stop()
 	name, err, more := nextStream()

@@ -19,16 +19,16 @@ type FlowSagas interface {
 	// Inspect returns the newest run of a saga.
 	Inspect(ctx context.Context, id string) (Run, error)
 	// All yields the IDs of the sagas of which Temporal lists a run; those whose run completed only if that was at since or later, unless
-	// since is zero. BrokenOff yields those of which it lists a run that closed without having come to its end. An ID may come several times.
+	// since is zero. Interrupted yields those of which it lists a run that closed without having come to its end. An ID may come several times.
 	All(ctx context.Context, since time.Time) iter.Seq2[string, error]
-	BrokenOff(ctx context.Context) iter.Seq2[string, error]
-	// Lost returns the facts that interrupted runs of a saga received by signals, and that no later run was to take over. TellAgain signals it
+	Interrupted(ctx context.Context) iter.Seq2[string, error]
+	// Lost returns the facts that interrupted runs of a saga received by signals, and that no later run was to take over. ResendSignals signals it
 	// to the saga again.
 	Lost(ctx context.Context, id string) (saga.Facts, error)
-	TellAgain(ctx context.Context, id string) error
-	// GoOn starts a run of an open saga that has none, Rerun one of a saga of which the log has no event, Republish one of a saga that has
+	ResendSignals(ctx context.Context, id string) error
+	// StartRun starts a run of an open saga that has none, Rerun one of a saga of which the log has no event, Republish one of a saga that has
 	// ended, which publishes all its events.
-	GoOn(ctx context.Context, id string) error
+	StartRun(ctx context.Context, id string) error
 	Rerun(ctx context.Context, id string) error
 	Republish(ctx context.Context, id string) error
 }
@@ -39,8 +39,8 @@ type Flow struct {
 	Sagas FlowSagas
 	// Timing is how long the waits of its sagas last.
 	Timing saga.Timing
-	// Mend rebuilds the list entry of a saga, by the name of its stream.
-	Mend func(ctx context.Context, stream string) error
+	// RebuildEntry rebuilds the list entry of a saga, by the name of its stream.
+	RebuildEntry func(ctx context.Context, stream string) error
 	// Unsettled is found of a saga of an endless flow that no run works on, although something is left to be done.
 	Unsettled Kind
 }
@@ -143,7 +143,7 @@ func (u *flowUnit) endless(ctx context.Context, v, atEntry saga.View, listedAt i
 		u.list(u.entry, u.shown, readmodel.FromView(atEntry, u.stream), readmodel.FromView(v, u.stream), listedAt)
 	}
 	info, open := u.flow.Info(), v.Status == saga.Accepted || v.Attention != nil
-	if fresh && info.Unattended || !open && info.Private {
+	if fresh && info.NoAttention || !open && info.Private {
 		return nil
 	}
 	run, err := u.flow.Sagas.Inspect(ctx, u.id)

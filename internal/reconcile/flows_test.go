@@ -52,7 +52,7 @@ func (s *flowSagas) All(_ context.Context, since time.Time) iter.Seq2[string, er
 	return ids(slices.Sorted(maps.Keys(s.runs)))
 }
 
-func (s *flowSagas) BrokenOff(context.Context) iter.Seq2[string, error] {
+func (s *flowSagas) Interrupted(context.Context) iter.Seq2[string, error] {
 	return ids(slices.Sorted(maps.Keys(s.lost)))
 }
 
@@ -73,10 +73,10 @@ func (s *flowSagas) repair(what, id string) error {
 	return nil
 }
 
-func (s *flowSagas) TellAgain(_ context.Context, id string) error { return s.repair("tell", id) }
-func (s *flowSagas) GoOn(_ context.Context, id string) error      { return s.repair("go on", id) }
-func (s *flowSagas) Rerun(_ context.Context, id string) error     { return s.repair("rerun", id) }
-func (s *flowSagas) Republish(_ context.Context, id string) error { return s.repair("republish", id) }
+func (s *flowSagas) ResendSignals(_ context.Context, id string) error { return s.repair("tell", id) }
+func (s *flowSagas) StartRun(_ context.Context, id string) error      { return s.repair("go on", id) }
+func (s *flowSagas) Rerun(_ context.Context, id string) error         { return s.repair("rerun", id) }
+func (s *flowSagas) Republish(_ context.Context, id string) error     { return s.repair("republish", id) }
 
 // flowList is the list.
 type flowList struct{ *flowSagas }
@@ -111,7 +111,7 @@ func newFlowWorld(t testing.TB) *flowWorld {
 		facts          saga.Facts
 	}{
 		{"done", 5, "", "", saga.Facts{}},
-		{"back", testflow.Large, "", "", testflow.Heard("back", testflow.Flow.Cancellation("back", cancel))},
+		{"back", testflow.Large, "", "", testflow.FactsOf("back", testflow.Flow.Cancellation("back", cancel))},
 		{"poor", 5, "lock", "", saga.Facts{}},
 		{"wait", testflow.Large, "", "", saga.Facts{}},
 		{"desk", 5, "", "credit", saga.Facts{}},
@@ -165,7 +165,7 @@ func (w *flowWorld) check(o reconcile.Options) reconcile.Report {
 	c.FlowList = flowList{&w.flow}
 	c.Flows = append(c.Flows, reconcile.Flow{
 		Definer: testflow.Flow, Sagas: &w.flow, Timing: testflow.Waits,
-		Mend: func(_ context.Context, stream string) error { return w.flow.repair("mend", stream) },
+		RebuildEntry: func(_ context.Context, stream string) error { return w.flow.repair("mend", stream) },
 	})
 	r, err := reconcile.New(c)
 	require.NoError(w.t, err)
@@ -243,7 +243,7 @@ var flowPlants = []flowPlant{
 	}},
 	{"an approval that a terminated run was told", reconcile.SignalLost, "wait", "tell wait", nil, func(w *flowWorld) {
 		var facts saga.Facts
-		facts.Hear(saga.Fact{Type: testflow.Approved, ID: "a", Cause: "a", Identity: event.DerivedID("a")})
+		facts.AddFact(saga.Fact{Type: testflow.Approved, ID: "a", Cause: "a", Identity: event.DerivedID("a")})
 		w.flow.lost["wait"], w.flow.lost["done"], w.flow.lost["desk"] = facts, facts, facts
 	}},
 
@@ -319,8 +319,8 @@ var flowPlants = []flowPlant{
 	{"a cancelled saga that was charged", reconcile.MoneyWrong, "back", "", nil, func(w *flowWorld) {
 		w.alter("payment.card-back", 2, func(r *event.Record) { r.Type = event.ChargeCaptured })
 	}},
-	{"an authorization that was not voided", reconcile.AuthorizationStands, "back", "", nil, func(w *flowWorld) { w.cut("payment.card-back", 1) }},
-	{"a completed saga whose payment was not captured", reconcile.AuthorizationStands, "done", "", nil, func(w *flowWorld) { w.cut("payment.card-done", 1) }},
+	{"an authorization that was not voided", reconcile.AuthorizationLeftOpen, "back", "", nil, func(w *flowWorld) { w.cut("payment.card-back", 1) }},
+	{"a completed saga whose payment was not captured", reconcile.AuthorizationLeftOpen, "done", "", nil, func(w *flowWorld) { w.cut("payment.card-done", 1) }},
 	{"a payment without a saga", reconcile.PaymentWithoutOrder, "ghost", "", nil, func(w *flowWorld) {
 		w.streams["payment.card-ghost"] = w.streams["payment.card-wait"]
 		w.edit("payment.card-ghost", func(r []event.Record) []event.Record { return r })

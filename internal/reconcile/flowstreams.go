@@ -56,7 +56,7 @@ func (c *chain) earlySaga(f Flow) {
 func (c *chain) lateOf(f Flow) (stream string, is func(r event.Record, e saga.LateEvent) bool) {
 	if c.isOrders(f) {
 		return event.LateStream(c.id), func(r event.Record, e saga.LateEvent) bool {
-			return r.CausationID == e.EventID && latepayment.Verdict{Type: e.Type, Identity: e.Identity}.Of(r)
+			return r.CausationID == e.EventID && latepayment.LateRecord{Type: e.Type, Identity: e.Identity}.Of(r)
 		}
 	}
 	return f.LateStreamOf(c.id), func(r event.Record, e saga.LateEvent) bool { return r.Key == e.Identity }
@@ -172,12 +172,12 @@ func (c *chain) paidSaga(ctx context.Context, b books) error {
 		return nil
 	}
 	v, folds := f.viewOf(records)
-	switch stands := b.stands(); {
+	switch stands := b.openPayment(); {
 	case !folds, !v.Ended, c.o.Since > 0 && c.now.Sub(v.UpdatedAt) > c.o.Since:
 	case v.ByHand && (stands != "" || v.Status != saga.Completed && b.net() != 0):
 		found(ExceptionOnRecord, "the %s has ended as %s and cost %d, as an operator decided", v.Flow, v.Status, b.net())
 	case stands != "":
-		found(AuthorizationStands, "the %s has ended as %s, and its payment is %s", v.Flow, v.Status, stands)
+		found(AuthorizationLeftOpen, "the %s has ended as %s, and its payment is %s", v.Flow, v.Status, stands)
 	case v.Status != saga.Completed && b.net() != 0:
 		found(MoneyWrong, "the %s has ended as %s, and has cost %d", v.Flow, v.Status, b.net())
 	}

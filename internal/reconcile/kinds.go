@@ -24,33 +24,33 @@ const (
 	CustomerUnsettled Kind = "customer_unsettled"
 	NoticeUnsettled   Kind = "notice_unsettled"
 
-	MoneyWrong           Kind = "money_wrong"
-	AuthorizationStands  Kind = "authorization_stands"
-	AuthorizedTwice      Kind = "authorized_twice"
-	PaymentContradiction Kind = "payment_contradiction"
-	PaymentWithoutOrder  Kind = "payment_without_order"
-	ExceptionOnRecord    Kind = "exception_on_record"
-	StockBalance         Kind = "stock_balance"
-	StockNegative        Kind = "stock_negative"
-	StockSlots           Kind = "stock_slots"
-	StockHeld            Kind = "stock_held"
-	StockOutcome         Kind = "stock_outcome"
-	ShortageUnsettled    Kind = "shortage_unsettled"
-	StreamGap            Kind = "stream_gap"
-	StreamFork           Kind = "stream_fork"
-	StreamHash           Kind = "stream_hash"
-	StreamKey            Kind = "stream_key"
-	StreamDocument       Kind = "stream_document"
-	StreamBeginning      Kind = "stream_beginning"
-	StreamAfterEnd       Kind = "stream_after_end"
-	StreamPivot          Kind = "stream_pivot"
-	StreamFold           Kind = "stream_fold"
-	ListMissing          Kind = "list_missing"
-	ListBehind           Kind = "list_behind"
-	ListAhead            Kind = "list_ahead"
-	ListDifferent        Kind = "list_different"
-	ListOrphan           Kind = "list_orphan"
-	EndUnpublished       Kind = "end_unpublished"
+	MoneyWrong            Kind = "money_wrong"
+	AuthorizationLeftOpen Kind = "authorization_stands"
+	AuthorizedTwice       Kind = "authorized_twice"
+	PaymentContradiction  Kind = "payment_contradiction"
+	PaymentWithoutOrder   Kind = "payment_without_order"
+	ExceptionOnRecord     Kind = "exception_on_record"
+	StockBalance          Kind = "stock_balance"
+	StockNegative         Kind = "stock_negative"
+	StockSlots            Kind = "stock_slots"
+	StockHeld             Kind = "stock_held"
+	StockOutcome          Kind = "stock_outcome"
+	ShortageUnsettled     Kind = "shortage_unsettled"
+	StreamGap             Kind = "stream_gap"
+	StreamFork            Kind = "stream_fork"
+	StreamHash            Kind = "stream_hash"
+	StreamKey             Kind = "stream_key"
+	StreamDocument        Kind = "stream_document"
+	StreamBeginning       Kind = "stream_beginning"
+	StreamAfterEnd        Kind = "stream_after_end"
+	StreamPivot           Kind = "stream_pivot"
+	StreamFold            Kind = "stream_fold"
+	ListMissing           Kind = "list_missing"
+	ListBehind            Kind = "list_behind"
+	ListAhead             Kind = "list_ahead"
+	ListDifferent         Kind = "list_different"
+	ListOrphan            Kind = "list_orphan"
+	EndUnpublished        Kind = "end_unpublished"
 )
 
 // Repair says what is done about a finding.
@@ -103,7 +103,7 @@ var Kinds = []Meaning{
 	{NoticeUnsettled, 1, false, "A message to a customer is not finished, and its saga is not running.", RepairNotify},
 
 	{MoneyWrong, 2, false, "An ended order has cost its customer a wrong amount.", RepairRecord},
-	{AuthorizationStands, 2, false, "The order has ended, and a payment is still authorized or pending.", RepairRecord},
+	{AuthorizationLeftOpen, 2, false, "The order has ended, and a payment is still authorized or pending.", RepairRecord},
 	{AuthorizedTwice, 2, false, "The order has been authorized more than once.", RepairRecord},
 	{PaymentContradiction, 2, false, "The payment contradicts itself or its order: captured twice or after a void, refunded beyond what was taken.", RepairRecord},
 	{PaymentWithoutOrder, 2, false, "A payment was requested for an unknown order.", RepairRecord},

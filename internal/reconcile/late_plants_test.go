@@ -18,7 +18,7 @@ func (w *world) owes(id string) {
 
 // left makes goods leave when an order had ended.
 func (w *world) left(id string, status order.Status) {
-	v := latepayment.Verdict{ID: "evt-2", OrderID: id, EventID: "evt-2", Type: event.ShipmentDispatched, Status: status}.Entry("corr", now)
+	v := latepayment.LateRecord{ID: "evt-2", OrderID: id, EventID: "evt-2", Type: event.ShipmentDispatched, Status: status}.Entry("corr", now)
 	w.edit("late-"+id, func(r []event.Record) []event.Record {
 		return append(r, event.Record{Stream: "late-" + id, Version: int64(len(r) + 1), Entry: v})
 	})

@@ -20,7 +20,7 @@ type books struct {
 	// authorizations counts those that were ever made; standing reports that one is not settled, pending that the payer
 	// is asked.
 	authorizations   int
-	standing         bool
+	authorized       bool
 	pending, voided  bool
 	captured, refund int64
 	// arrived is what came although the payment had been voided.
@@ -29,8 +29,8 @@ type books struct {
 	wrong []string
 }
 
-// errEnough ends a walk whose reader has enough.
-var errEnough = errors.New("enough")
+// errStopWalk ends a walk whose reader has enough.
+var errStopWalk = errors.New("enough")
 
 // books reads the ledgers of payments, by order id.
 func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]) iter.Seq2[named[books], error] {
@@ -52,13 +52,13 @@ func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]
 			}
 			c.done = func(context.Context) error {
 				if !yield(named[books]{c.id, b}, nil) {
-					return errEnough
+					return errStopWalk
 				}
 				return nil
 			}
 			return c
 		})
-		if err != nil && !errors.Is(err, errEnough) {
+		if err != nil && !errors.Is(err, errStopWalk) {
 			yield(named[books]{}, err)
 		}
 	}
@@ -77,19 +77,19 @@ func (b *books) add(r event.Record, amount int64) {
 	case event.ChargeAuthorized:
 		contradict(b.voided, "authorized after it was voided")
 		b.authorizations++
-		b.standing, b.pending = true, false
+		b.authorized, b.pending = true, false
 	case event.ChargeRefused, event.ChargeFenced:
-		contradict(b.standing || b.captured > 0, "refused or fenced after it was authorized")
+		contradict(b.authorized || b.captured > 0, "refused or fenced after it was authorized")
 		b.pending, b.voided = false, b.voided || r.Type == event.ChargeFenced
 	case event.ChargeCaptured:
 		contradict(b.captured > 0, "captured twice")
 		contradict(b.voided, "captured after it was voided")
 		contradict(b.authorizations == 0, "captured without an authorization")
 		b.captured += amount
-		b.standing = false
+		b.authorized = false
 	case event.ChargeVoided:
 		contradict(b.captured > 0, "voided after it was captured")
-		b.voided, b.standing = true, false
+		b.voided, b.authorized = true, false
 	case event.ChargeRefunded:
 		b.refund += amount
 		contradict(b.refund > b.captured+b.arrived, "more was refunded than was captured or received")
@@ -112,10 +112,10 @@ func (l *look) paymentWithoutOrder(orderID string, b books) {
 // gateway is asked.
 func (u *unit) money(ctx context.Context) error {
 	if len(u.books.wrong) > 0 {
-		u.says(PaymentContradiction, "%s", strings.Join(u.books.wrong, "; "))
+		u.report(PaymentContradiction, "%s", strings.Join(u.books.wrong, "; "))
 	}
 	if u.books.authorizations > 1 {
-		u.says(AuthorizedTwice, "%d authorizations were made", u.books.authorizations)
+		u.report(AuthorizedTwice, "%d authorizations were made", u.books.authorizations)
 	}
 	if err := u.reserved(ctx); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (u *unit) money(ctx context.Context) error {
 		return nil
 	}
 	o := u.state.Order
-	net, stands := u.books.net(), u.books.stands()
+	net, stands := u.books.net(), u.books.openPayment()
 	if u.books.stream == "" && o.TotalAmount == 0 {
 		return nil // it has no payment
 	}
@@ -133,7 +133,7 @@ func (u *unit) money(ctx context.Context) error {
 			OrderID: o.ID, ID: u.state.PaymentID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method,
 		})
 		if errors.Is(err, fault.Conflict) || errors.Is(err, fault.Invalid) {
-			u.says(PaymentContradiction, "the gateway does not know the order's payment: %s", fault.SafeMessage(err))
+			u.report(PaymentContradiction, "the gateway does not know the order's payment: %s", fault.SafeMessage(err))
 			return nil
 		}
 		if err != nil {
@@ -146,7 +146,7 @@ func (u *unit) money(ctx context.Context) error {
 		want = o.TotalAmount - u.state.RefundedParcels()
 	}
 	if stands != "" {
-		u.moneyFound(AuthorizationStands, "it ended as %s, and the payment is %s", u.state.Status, stands)
+		u.moneyFound(AuthorizationLeftOpen, "it ended as %s, and the payment is %s", u.state.Status, stands)
 	}
 	if net != unknown && net > want {
 		open, why, err := u.lateMoney(ctx, net-want)
@@ -154,7 +154,7 @@ func (u *unit) money(ctx context.Context) error {
 			return err
 		}
 		if why != "" {
-			u.says(ExceptionOnRecord, "it ended as %s and cost %d %s instead of %d, as an operator decided about %s",
+			u.report(ExceptionOnRecord, "it ended as %s and cost %d %s instead of %d, as an operator decided about %s",
 				u.state.Status, net, o.Currency, want, why)
 			return nil
 		}
@@ -168,10 +168,10 @@ func (u *unit) money(ctx context.Context) error {
 // net is what the payer has paid. Money that came after a void has to be refunded like money that was captured.
 func (b books) net() int64 { return b.captured + b.arrived - b.refund }
 
-// stands names what is not settled; empty when everything is.
-func (b books) stands() payment.State {
+// openPayment names what is not settled; empty when everything is.
+func (b books) openPayment() payment.State {
 	switch {
-	case b.standing:
+	case b.authorized:
 		return payment.Authorized
 	case b.pending:
 		return payment.Pending
@@ -246,7 +246,7 @@ func (u *unit) reserved(ctx context.Context) error {
 	ledger, err := refunds.Fold(records)
 	for key, amount := range refunded {
 		if reserved, known := ledger.ByKey[key]; err == nil && (!known || reserved.Amount != amount) {
-			u.says(PaymentContradiction, "captured money was refunded, but the refund ledger has no such reservation for %s", key)
+			u.report(PaymentContradiction, "captured money was refunded, but the refund ledger has no such reservation for %s", key)
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@ import (
 func TestEveryKindIsFoundInMongoDB(t *testing.T) {
 	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)
-	db.Timeout = testenv.Patience
+	db.Timeout = testenv.Timeout
 	for i, p := range plants {
 		t.Run(strings.ReplaceAll(p.name, " ", "_"), func(t *testing.T) {
 			w := newWorld(t)

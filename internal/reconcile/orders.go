@@ -81,18 +81,20 @@ func (c *chain) order() {
 	}
 }
 
-// says is a finding about the order at its newest version.
-func (u *unit) says(k Kind, format string, args ...any) { u.found(k, u.head.Version, format, args...) }
+// report is a finding about the order at its newest version.
+func (u *unit) report(k Kind, format string, args ...any) {
+	u.found(k, u.head.Version, format, args...)
+}
 
 // unlessExcepted is says, unless an operator decided about one of the steps: then it is a note.
 func (u *unit) unlessExcepted(k Kind, steps []exception, format string, args ...any) {
 	for _, s := range steps {
 		if u.exceptions[s] {
-			u.says(ExceptionOnRecord, "%s", fmt.Sprintf(format, args...)+", as an operator decided about "+s.String())
+			u.report(ExceptionOnRecord, "%s", fmt.Sprintf(format, args...)+", as an operator decided about "+s.String())
 			return
 		}
 	}
-	u.says(k, format, args...)
+	u.report(k, format, args...)
 }
 
 func (u *unit) examine(ctx context.Context) error {
@@ -161,7 +163,7 @@ func (u *unit) pivot() {
 		switch r.Type {
 		case event.OrderSettling:
 			if decision != "" {
-				u.turned(r, decision)
+				u.checkDecision(r, decision)
 			}
 			decision = order.Forward
 		case event.OrderCompensating:
@@ -169,7 +171,7 @@ func (u *unit) pivot() {
 			d, err := event.Decode[order.Ending](r.Event)
 			byHand := err == nil && d.RequestID != ""
 			if decision == order.Back || decision == order.Forward && !refused && !byHand {
-				u.turned(r, decision)
+				u.checkDecision(r, decision)
 			}
 			decision = order.Back
 		case event.InventoryRejected:
@@ -204,7 +206,7 @@ func (u *unit) pivot() {
 	}
 }
 
-func (u *unit) turned(r event.Record, decision order.Decision) {
+func (u *unit) checkDecision(r event.Record, decision order.Decision) {
 	u.damage(StreamPivot, r.Version, "%s is recorded although the decision is %q", r.Type, decision)
 }
 

@@ -111,14 +111,14 @@ var temporalPlants = []plant{
 		}},
 	{name: "a delivery that a terminated run was told", kind: reconcile.SignalLost, subject: "open", why: temporalAlone,
 		plant: func(w *world) {
-			w.lost["open"] = order.Heard("open", order.ShipmentSignal{
+			w.lost["open"] = order.FactsOf("open", order.ShipmentSignal{
 				Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"},
 			})
 			w.lost["sent"] = w.lost["open"]
 		}},
 	{name: "a payment that a terminated run of an ended order was told", kind: reconcile.SignalLost, subject: "poor", why: temporalAlone,
 		plant: func(w *world) {
-			w.lost["poor"] = order.Heard("poor", order.PaymentHint{ID: "h", Cause: "h", Succeeded: true})
+			w.lost["poor"] = order.FactsOf("poor", order.PaymentHint{ID: "h", Cause: "h", Succeeded: true})
 			w.lost["done"] = w.lost["poor"]
 		}},
 	{name: "an order that Temporal alone knows", kind: reconcile.OrderUnrecorded, subject: "early", why: temporalAlone,
@@ -172,14 +172,14 @@ var moneyPlants = []plant{
 			w.alter("payment-back", 2, func(r *event.Record) { r.Type = event.ChargeCaptured })
 		}},
 	{name: "a completed order that was not charged", kind: reconcile.MoneyWrong, subject: "done", audit: "was charged 0 instead of 500",
-		plant: func(w *world) { w.cut("payment-done", 1) }, also: []reconcile.Kind{reconcile.AuthorizationStands}},
+		plant: func(w *world) { w.cut("payment-done", 1) }, also: []reconcile.Kind{reconcile.AuthorizationLeftOpen}},
 	{name: "a completed order that was refunded", kind: reconcile.MoneyWrong, subject: "done", audit: "was charged 300 instead of 500",
 		plant: func(w *world) {
 			w.add("payment-done", "refund/r", event.ChargeRefunded, with(map[string]any{"amount": 200}))
 		}},
-	{name: "an authorization that was not voided", kind: reconcile.AuthorizationStands, subject: "back", audit: "authorization of order back stands",
+	{name: "an authorization that was not voided", kind: reconcile.AuthorizationLeftOpen, subject: "back", audit: "authorization of order back stands",
 		plant: func(w *world) { w.cut("payment-back", 1) }},
-	{name: "a payer who is still asked", kind: reconcile.AuthorizationStands, subject: "back", audit: "authorization of order back stands",
+	{name: "a payer who is still asked", kind: reconcile.AuthorizationLeftOpen, subject: "back", audit: "authorization of order back stands",
 		plant: func(w *world) {
 			w.edit("payment-back", func(r []event.Record) []event.Record {
 				r[0].Type, r[0].Key = event.ChargePending, "authorize/pending"
@@ -199,7 +199,7 @@ var moneyPlants = []plant{
 		plant: func(w *world) { w.add("payment-done", "void", event.ChargeVoided, nil) }},
 	{name: "authorized after it was voided", kind: reconcile.PaymentContradiction, subject: "back", audit: "is authorized after it was voided",
 		plant: func(w *world) { w.add("payment-back", "authorize/again", event.ChargeAuthorized, nil) },
-		also:  []reconcile.Kind{reconcile.AuthorizedTwice, reconcile.AuthorizationStands}},
+		also:  []reconcile.Kind{reconcile.AuthorizedTwice, reconcile.AuthorizationLeftOpen}},
 	{name: "a payment of nobody", kind: reconcile.PaymentWithoutOrder, subject: "ghost", audit: "payment ghost has no order",
 		plant: func(w *world) {
 			w.streams["payment-ghost"] = w.streams["payment-open"]

@@ -185,7 +185,7 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	for _, f := range confirmed {
-		r.mend(ctx, o, &f)
+		r.repair(ctx, o, &f)
 		switch {
 		case f.Note:
 			report.Notes++

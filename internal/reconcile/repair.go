@@ -27,17 +27,17 @@ var repairs = map[Repair]struct {
 	done string
 	do   func(s FlowSagas, ctx context.Context, id string) error
 }{
-	RepairResume:    {"started a run that continues from the log", FlowSagas.GoOn},
-	RepairSettle:    {"started a run that handles it", FlowSagas.GoOn},
-	RepairOnboard:   {"started a run that continues the onboarding", FlowSagas.GoOn},
-	RepairNotify:    {"started a run that continues the message", FlowSagas.GoOn},
+	RepairResume:    {"started a run that continues from the log", FlowSagas.StartRun},
+	RepairSettle:    {"started a run that handles it", FlowSagas.StartRun},
+	RepairOnboard:   {"started a run that continues the onboarding", FlowSagas.StartRun},
+	RepairNotify:    {"started a run that continues the message", FlowSagas.StartRun},
 	RepairRerun:     {"started a run with the order from Temporal", FlowSagas.Rerun},
 	RepairRepublish: {"started a run that publishes every event again", FlowSagas.Republish},
-	RepairSignal:    {"sent the signal again", FlowSagas.TellAgain},
+	RepairSignal:    {"sent the signal again", FlowSagas.ResendSignals},
 }
 
-// mend repairs a finding, or returns what the repair would be.
-func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
+// repair repairs a finding, or returns what the repair would be.
+func (r *Reconciler) repair(ctx context.Context, o Options, f *Finding) {
 	meaning := MeaningOf(f.Kind)
 	f.Repair = string(meaning.Repair)
 	if !f.Note {
@@ -55,7 +55,7 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 		err = repair.do(flow.Sagas, ctx, id)
 		f.Repair, f.Repaired = repair.done, err == nil
 	case meaning.Repair == RepairList && known:
-		err = flow.Mend(ctx, f.at.stream)
+		err = flow.RebuildEntry(ctx, f.at.stream)
 		f.Repair, f.Repaired = "wrote the list entry again", err == nil
 	case meaning.Repair == RepairShortage:
 		err = r.cfg.Shortages.SettleShortage(ctx, f.Subject)

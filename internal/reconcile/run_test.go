@@ -24,7 +24,7 @@ import (
 
 // TestWhatMendsItselfIsNotReported: between the two looks, orders go on.
 func TestWhatMendsItselfIsNotReported(t *testing.T) {
-	meanwhile := map[string]struct{ plant, mend func(w *world) }{
+	meanwhile := map[string]struct{ plant, repair func(w *world) }{
 		"a run that started": {
 			func(w *world) { delete(w.runs, "open") },
 			func(w *world) { w.runs["open"] = reconcile.Run{Found: true, Running: true, StartedAt: now} },
@@ -49,7 +49,7 @@ func TestWhatMendsItselfIsNotReported(t *testing.T) {
 			w.seen = func(string) {
 				// All orders are asked about in the first look, before the second begins.
 				if looks++; looks == 9 {
-					m.mend(w)
+					m.repair(w)
 				}
 			}
 			report := w.check(reconcile.Options{})

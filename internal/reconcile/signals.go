@@ -17,7 +17,7 @@ import (
 // signals looks for signals that were acknowledged to their senders, reached an interrupted run, and that no later run
 // took over. It sees those that would change something: the others are answered by what the log says already.
 func (l *look) signals(ctx context.Context) error {
-	return l.eachSaga(ctx, func(f Flow) iter.Seq2[string, error] { return f.Sagas.BrokenOff(ctx) }, l.lostSignals)
+	return l.eachSaga(ctx, func(f Flow) iter.Seq2[string, error] { return f.Sagas.Interrupted(ctx) }, l.lostSignals)
 }
 
 // lostSignals looks for them in the runs of one saga.
@@ -66,7 +66,7 @@ func (l *look) lostFacts(f Flow, id string, records []event.Record, facts saga.F
 	if len(facts.Cancellations) > 0 {
 		names = append(names, f.Cancellation(id, facts.Cancellations[0]).Type)
 	}
-	for _, fact := range facts.Heard {
+	for _, fact := range facts.Received {
 		names = append(names, fact.Type)
 	}
 	return strings.Join(names, ", "), nil
@@ -84,8 +84,8 @@ func (l *look) lostLate(ctx context.Context, records []event.Record, facts saga.
 			causes = append(causes, r.CausationID)
 		}
 	}
-	for _, fact := range facts.Heard {
-		v := latepayment.Verdict{ID: fact.ID, Type: fact.Type, Identity: fact.Identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
+	for _, fact := range facts.Received {
+		v := latepayment.LateRecord{ID: fact.ID, Type: fact.Type, Identity: fact.Identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
 		if fact.Cause == "" || slices.Contains(causes, fact.Cause) || s.Caused(fact.Identity) || !v.Consequential() {
 			continue
 		}

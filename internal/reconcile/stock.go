@@ -114,7 +114,7 @@ func (v *ledger) shortage(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !ok || !s.Opened() || s.Decision != "" || !s.GivesWay() {
+		if !ok || !s.Opened() || s.Decision != "" || !s.ReleasesStock() {
 			continue
 		}
 		v.found(ShortageUnsettled, v.holds[orderID].version, "%d are on hand and %d reserved, and order %s could give up its reservation; the shortage saga is %s",

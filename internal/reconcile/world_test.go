@@ -74,24 +74,24 @@ func newWorld(t testing.TB) *world {
 	}{
 		{"done", "tok_visa", order.Immediate, nil},
 		{"sent", "tok_visa", order.Shipment, []order.Facts{
-			order.Heard("sent", order.ShipmentSignal{Kind: order.ShipmentDispatched}),
-			order.Heard("sent", order.ShipmentSignal{Kind: order.ShipmentDelivered}),
+			order.FactsOf("sent", order.ShipmentSignal{Kind: order.ShipmentDispatched}),
+			order.FactsOf("sent", order.ShipmentSignal{Kind: order.ShipmentDelivered}),
 		}},
 		{"gone", "tok_visa", order.Shipment, []order.Facts{
-			order.Heard("gone", order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{
+			order.FactsOf("gone", order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{
 				ID: "p", ParcelID: "p-1", Lines: []order.ShipmentLine{{Line: 1, Quantity: 1}},
 			}}),
-			order.Heard("gone", order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "p", ParcelID: "p-1"}}),
+			order.FactsOf("gone", order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "p", ParcelID: "p-1"}}),
 			{Resolutions: []order.Resolution{{ID: "d", Action: order.Refund}}},
-			order.Heard("gone", order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "q", ParcelID: "p-2"}}),
+			order.FactsOf("gone", order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "q", ParcelID: "p-2"}}),
 		}},
-		{"back", "tok_visa", order.Shipment, []order.Facts{order.Heard("back", order.Cancellation{ID: "c"})}},
+		{"back", "tok_visa", order.Shipment, []order.Facts{order.FactsOf("back", order.Cancellation{ID: "c"})}},
 		{"poor", "tok_declined", order.Immediate, nil},
 		{"turn", "tok_capture_refused", order.Immediate, nil},
 		{"none", "tok_visa", order.Immediate, nil},
 		{"open", "tok_visa", order.Shipment, nil},
 		{"desk", "tok_capture_stuck", order.Immediate, nil},
-		{"late", "tok_pending", order.Immediate, []order.Facts{order.Heard("late", order.Cancellation{ID: "c"})}},
+		{"late", "tok_pending", order.Immediate, []order.Facts{order.FactsOf("late", order.Cancellation{ID: "c"})}},
 		{"slow", "tok_capture_late", order.Immediate, []order.Facts{{
 			Resolutions: []order.Resolution{{ID: "d", Action: order.Compensate, Note: "no answer"}}, NotDone: "d",
 		}}},
@@ -138,9 +138,9 @@ func (w *world) config() reconcile.Config {
 // flows are the flows of the service.
 func (w *world) flows() []reconcile.Flow {
 	flows := []reconcile.Flow{{
-		Definer: &order.Flow, Sagas: orderRuns{w}, Timing: order.DefaultTiming().Settings(false).Of, Mend: func(ctx context.Context, stream string) error {
+		Definer: &order.Flow, Sagas: orderRuns{w}, Timing: order.DefaultTiming().Settings(false).Of, RebuildEntry: func(ctx context.Context, stream string) error {
 			id, _ := order.Flow.IDOf(stream)
-			return w.Mend(ctx, id)
+			return w.RebuildEntry(ctx, id)
 		},
 	}}
 	for kind, f := range map[reconcile.Kind]saga.Definer{
@@ -197,7 +197,7 @@ func (r otherRuns) Inspect(_ context.Context, id string) (reconcile.Run, error) 
 	return r.others[r.flow.WorkflowID(id)], nil
 }
 
-func (r otherRuns) GoOn(_ context.Context, id string) error {
+func (r otherRuns) StartRun(_ context.Context, id string) error {
 	if r.flow.Info().Workflow != latepayment.Workflow {
 		id = r.flow.WorkflowID(id)
 	}
@@ -231,7 +231,7 @@ func (w *world) Get(_ context.Context, id string) (readmodel.Order, bool, error)
 }
 
 // Mend makes an entry anew.
-func (w *world) Mend(ctx context.Context, id string) error {
+func (w *world) RebuildEntry(ctx context.Context, id string) error {
 	records, err := w.Read(ctx, event.OrderStream(id), 0, 0)
 	if err != nil {
 		return err
@@ -256,7 +256,7 @@ func (w *world) Inspect(_ context.Context, id string) (reconcile.Run, error) {
 	return run, nil
 }
 
-func (w *world) BrokenOff(context.Context) iter.Seq2[string, error] {
+func (w *world) Interrupted(context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		w.mu.Lock()
 		ids := slices.Sorted(maps.Keys(w.lost))
@@ -275,7 +275,7 @@ func (w *world) Lost(_ context.Context, id string) (order.Facts, error) {
 	return w.lost[id], nil
 }
 
-func (w *world) TellAgain(_ context.Context, id string) error {
+func (w *world) ResendSignals(_ context.Context, id string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.lost, id)
@@ -301,7 +301,7 @@ func (w *world) Rerun(_ context.Context, id string) error {
 	return nil
 }
 
-func (w *world) GoOn(_ context.Context, id string) error {
+func (w *world) StartRun(_ context.Context, id string) error {
 	w.resumed = append(w.resumed, id)
 	return nil
 }
@@ -436,8 +436,8 @@ func (s *shop) refundCapture(state order.State) order.State {
 func (s *shop) paidLate(id string) {
 	s.t.Helper()
 	ctx := s.t.Context()
-	v := latepayment.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
-	require.NoError(s.t, latepayment.WriteVerdict(ctx, s.log, v, "corr", now))
+	v := latepayment.LateRecord{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+	require.NoError(s.t, latepayment.WriteLateRecord(ctx, s.log, v, "corr", now))
 	money := &activities.Flow[latepayment.State, *latepayment.Participants]{
 		Recorder: &activities.Recorder{Log: s.log, Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}, Table: &latepayment.Flow,
 		Participants: &latepayment.Participants{Gateway: s.money, Refunds: s.log, Payment: order.Reader{Log: s.log}.Payment},

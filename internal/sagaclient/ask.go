@@ -31,17 +31,17 @@ type question struct {
 
 // Cancel requests the cancellation of a saga and waits for the answer, which is then in the log. What the log answers
 // already makes no Update. Errors: NotFound; Unavailable when no worker answers in time: ask again with the same ID.
-func (c *flowClient[S, P]) Cancel(ctx context.Context, id string, request saga.Cancellation) (saga.CancelVerdict, error) {
+func (c *flowClient[S, P]) Cancel(ctx context.Context, id string, request saga.Cancellation) (saga.CancelAnswer, error) {
 	if c.flow.Endless {
 		s, err := c.state(ctx, id)
 		if err == nil && !c.flow.Kit(&s).Opened() {
 			err = c.notFound(id)
 		}
-		return saga.CancelVerdict{Status: c.flow.ViewOf(&s).Status, Detail: c.flow.RefusalText(&s)}, err
+		return saga.CancelAnswer{Status: c.flow.ViewOf(&s).Status, Detail: c.flow.RefusalText(&s)}, err
 	}
 	q := question{c.flow.WorkflowID(id), saga.UpdateCancel, request.ID, request}
-	return ask(ctx, c, id, q, func(s *S) (saga.CancelVerdict, bool) {
-		v := c.flow.CancelVerdict(s)
+	return ask(ctx, c, id, q, func(s *S) (saga.CancelAnswer, bool) {
+		v := c.flow.CancelAnswer(s)
 		if !c.flow.Kit(s).AnswersCancellation() {
 			return v, false
 		}
@@ -176,10 +176,10 @@ func gone(err error) bool { return isNotFound(err) || isAborted(err) }
 // Resolve sends an operator's decision to its saga, or to the one that handles late events when the saga has ended, and waits for the answer. An
 // accepted decision is then in the log. It returns the decision with its ID and the number of the attention; see saga.Resolution.Identified for
 // the key. Errors: NotFound; Unavailable when no worker answers in time: ask again.
-func (c *flowClient[S, P]) Resolve(ctx context.Context, id string, d saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
+func (c *flowClient[S, P]) Resolve(ctx context.Context, id string, d saga.Resolution, key string) (saga.Resolution, saga.ResolveAnswer, error) {
 	s, err := c.state(ctx, id)
 	if err != nil {
-		return d, saga.ResolveVerdict{}, err
+		return d, saga.ResolveAnswer{}, err
 	}
 	kit := c.flow.Kit(&s)
 	about := d.Identified(c.flow.StreamOf(id), kit.Attention, key)
@@ -187,8 +187,8 @@ func (c *flowClient[S, P]) Resolve(ctx context.Context, id string, d saga.Resolu
 		return c.resolveLate(ctx, &s, d, about, key)
 	}
 	q := question{c.flow.WorkflowID(id), saga.UpdateResolve, about.ID, about}
-	verdict, err := ask(ctx, c, id, q, func(s *S) (saga.ResolveVerdict, bool) {
-		return c.flow.ResolveVerdict(s, about), c.flow.Kit(s).Recorded(about.ID) || c.flow.WhyNotResolvable(s, about) != ""
+	verdict, err := ask(ctx, c, id, q, func(s *S) (saga.ResolveAnswer, bool) {
+		return c.flow.ResolveAnswer(s, about), c.flow.Kit(s).Recorded(about.ID) || c.flow.RejectResolution(s, about) != ""
 	})
 	return about, verdict, err
 }
@@ -197,15 +197,15 @@ func (c *flowClient[S, P]) Resolve(ctx context.Context, id string, d saga.Resolu
 // before the saga ended.
 func (c *flowClient[S, P]) resolveLate(
 	ctx context.Context, s *S, d, about saga.Resolution, key string,
-) (saga.Resolution, saga.ResolveVerdict, error) {
-	itself := c.flow.ResolveVerdict(s, about)
+) (saga.Resolution, saga.ResolveAnswer, error) {
+	itself := c.flow.ResolveAnswer(s, about)
 	kit := c.flow.Kit(s)
 	late, err := c.late.View(ctx, kit.ID)
 	switch {
 	case errors.Is(err, fault.NotFound):
 		return about, itself, nil
 	case err != nil:
-		return d, saga.ResolveVerdict{}, err
+		return d, saga.ResolveAnswer{}, err
 	case kit.Recorded(about.ID) && (late.Attention == nil || d.Attention != 0 || key != ""):
 		// A decision without an attention and a key is about what is open now.
 		return about, itself, nil

@@ -134,8 +134,8 @@ func (c *Client) Start(context.Context, Request) (saga.View, bool, error) {
 	return saga.View{}, false, fault.New(fault.Invalid, "an order is placed with POST /v1/orders")
 }
 
-// Tell implements Sagas: what an event says about an order is a signal.
-func (c *Client) Tell(context.Context, string, Fact) error {
+// SendFact implements Sagas: what an event says about an order is a signal.
+func (c *Client) SendFact(context.Context, string, Fact) error {
 	return fault.New(fault.Internal, "orders are told something by events")
 }
 

@@ -129,11 +129,11 @@ func TestAMessageIsStartedOnce(t *testing.T) {
 
 func TestAMessageWhoseSagaIsGoneGetsAnother(t *testing.T) {
 	o, log := &office{}, memlog.New()
-	require.ErrorIs(t, o.messages(log).GoOn(t.Context(), "welcome-c-7"), fault.OrderUnknown)
+	require.ErrorIs(t, o.messages(log).StartRun(t.Context(), "welcome-c-7"), fault.OrderUnknown)
 	s := notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}
 	_, _, err := log.Append(t.Context(), event.NoticeStream(s.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now, now)})
 	require.NoError(t, err)
-	require.NoError(t, o.messages(log).GoOn(t.Context(), s.ID()))
+	require.NoError(t, o.messages(log).StartRun(t.Context(), s.ID()))
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
 	require.Equal(t, saga.Input{ID: "welcome-c-7"}, o.noticed[0])
 }
@@ -152,7 +152,7 @@ func TestAMessageCannotBeCancelled(t *testing.T) {
 	require.NoError(t, err)
 	verdict, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelVerdict{Status: saga.Accepted, Detail: "sagas of the flow notification cannot be cancelled"}, verdict)
+	require.Equal(t, saga.CancelAnswer{Status: saga.Accepted, Detail: "sagas of the flow notification cannot be cancelled"}, verdict)
 	_, resolved, err := o.messages(log).Resolve(t.Context(), "welcome-c-7", saga.Resolution{Action: saga.Retry}, "")
 	require.NoError(t, err)
 	require.False(t, resolved.Accepted)

@@ -193,10 +193,10 @@ func TestAnyFlowIsCancelled(t *testing.T) {
 
 	c.open()
 	c.ranWith(c.input("5"), true)
-	c.temporal.updates, c.temporal.verdicts = nil, []any{saga.CancelVerdict{Accepted: true, Status: saga.Compensating}}
+	c.temporal.updates, c.temporal.verdicts = nil, []any{saga.CancelAnswer{Accepted: true, Status: saga.Compensating}}
 	verdict, err := c.client.Cancel(t.Context(), "7", cancellation)
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelVerdict{Accepted: true, Status: saga.Compensating}, verdict)
+	require.Equal(t, saga.CancelAnswer{Accepted: true, Status: saga.Compensating}, verdict)
 	want := []client.UpdateWorkflowOptions{{
 		UpdateID: "c-1", WorkflowID: "card-7", UpdateName: "cancel", Args: []any{cancellation},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
@@ -208,7 +208,7 @@ func TestAnyFlowIsCancelled(t *testing.T) {
 	c.decide(saga.Facts{Cancellations: []saga.Cancellation{{ID: "c-0"}}})
 	verdict, err = c.client.Cancel(t.Context(), "7", cancellation)
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelVerdict{Status: c.state.Status, Detail: "the top-up is being settled"}, verdict)
+	require.Equal(t, saga.CancelAnswer{Status: c.state.Status, Detail: "the top-up is being settled"}, verdict)
 	require.Equal(t, want, c.temporal.updates, "the log answers")
 }
 
@@ -220,7 +220,7 @@ func TestAnyFlowIsResolved(t *testing.T) {
 	c.decide(saga.Facts{Stuck: &saga.StuckCall{Step: "credit", Error: "no answer", Attempts: 1}})
 	require.True(t, c.state.Attention.Open)
 	c.ranWith(c.input("5"), true)
-	c.temporal.verdicts = []any{saga.ResolveVerdict{Accepted: true}}
+	c.temporal.verdicts = []any{saga.ResolveAnswer{Accepted: true}}
 	skip := saga.Resolution{Action: saga.Skip, Note: "paid out"}
 	about, verdict, err := c.client.Resolve(t.Context(), "7", skip, "")
 	require.NoError(t, err)
@@ -240,7 +240,7 @@ func TestAnyFlowIsResolved(t *testing.T) {
 	again, verdict, err := c.client.Resolve(t.Context(), "7", skip, "")
 	require.NoError(t, err)
 	require.Equal(t, about, again)
-	require.Equal(t, saga.ResolveVerdict{Accepted: true, Status: saga.Completed}, verdict, "a saga that has ended answers by its log")
+	require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: saga.Completed}, verdict, "a saga that has ended answers by its log")
 	require.Len(t, c.temporal.updates, 1)
 }
 
@@ -256,10 +256,10 @@ func TestAnyFlowTakesOverFromRunsThatWereBrokenOff(t *testing.T) {
 	lost, err := c.client.Lost(t.Context(), "7")
 	require.NoError(t, err)
 	require.Len(t, lost.Cancellations, 1)
-	require.NoError(t, c.client.TellAgain(t.Context(), "7"))
+	require.NoError(t, c.client.ResendSignals(t.Context(), "7"))
 	require.Len(t, c.temporal.signals, 1)
 	require.Equal(t, signal{"card-7", saga.SignalFact, topUps.Cancellation("7", cancellation)}, c.temporal.signals[0])
-	for id, err := range c.client.BrokenOff(t.Context()) {
+	for id, err := range c.client.Interrupted(t.Context()) {
 		require.NoError(t, err)
 		require.Equal(t, "7", id)
 	}

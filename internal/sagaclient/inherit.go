@@ -22,9 +22,9 @@ const (
 	recoverHeartbeat = 500
 )
 
-// inherit adds to the input of a run that takes over which run it takes over from: signals were acknowledged to their senders,
+// carryOver adds to the input of a run that takes over which run it takes over from: signals were acknowledged to their senders,
 // so facts that the run has not recorded are not sent again. The error is Conflict when a run exists.
-func (c *flowClient[S, P]) inherit(ctx context.Context, in saga.Input) (saga.Input, error) {
+func (c *flowClient[S, P]) carryOver(ctx context.Context, in saga.Input) (saga.Input, error) {
 	described, err := c.describe(ctx, in.ID)
 	if err != nil || described == nil {
 		return in, err
@@ -34,7 +34,7 @@ func (c *flowClient[S, P]) inherit(ctx context.Context, in saga.Input) (saga.Inp
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return in, c.conflict(in.ID)
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
-		return c.inheritFromEnd(ctx, in, info.GetExecution().GetRunId())
+		return c.carryOverFromEnd(ctx, in, info.GetExecution().GetRunId())
 	}
 	in.Resume = &saga.Resume{Recover: &saga.RecoverCursor{Run: info.GetExecution().GetRunId()}}
 	return in, nil
@@ -149,7 +149,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 		if e.GetEventId() <= after && after > 0 {
 			continue
 		}
-		err = c.hear(told, e, id, runID)
+		err = c.addHistoryEvent(told, e, id, runID)
 		if errors.Is(err, fault.Unavailable) {
 			return upTo, false, fault.Wrap(err, fault.Unavailable, "read the facts that the saga of %s received", c.name(id))
 		}
@@ -164,8 +164,8 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 	return upTo, false, nil
 }
 
-// hear adds the fact of a history event.
-func (c *flowClient[S, P]) hear(told *saga.Collected[S, P], e *historypb.HistoryEvent, id, runID string) error {
+// addHistoryEvent adds the fact of a history event.
+func (c *flowClient[S, P]) addHistoryEvent(told *saga.Collected[S, P], e *historypb.HistoryEvent, id, runID string) error {
 	codec := c.converter
 	switch {
 	case e.GetWorkflowExecutionStartedEventAttributes() != nil:

@@ -45,7 +45,7 @@ func TestARunTakesOverWhatTheOneBeforeWasTold(t *testing.T) {
 	earlier := order.Cancellation{ID: "c-0", Reason: "from the run before"}
 	hint := order.PaymentHint{ID: "h-1", Succeeded: true}
 	lost := order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "s-0"}}
-	facts := order.Heard("42", earlier)
+	facts := order.FactsOf("42", earlier)
 	facts.GivenUp = order.StepReserve
 	for name, resume := range map[string]func(w *world) error{
 		"Resume": func(w *world) error { _, err := w.client.Resume(t.Context(), "42"); return err },

@@ -65,8 +65,8 @@ func inspect(ctx context.Context, c client.Client, workflowID, name string) (rec
 	return run, nil
 }
 
-// brokenOff selects the sagas that closed without having come to their end.
-func (c *flowClient[S, P]) brokenOff() string {
+// isInterrupted selects the sagas that closed without having come to their end.
+func (c *flowClient[S, P]) isInterrupted() string {
 	return c.ofType() + " AND ExecutionStatus IN ('Failed', 'Canceled', 'Terminated', 'TimedOut')"
 }
 
@@ -87,10 +87,10 @@ func (c *flowClient[S, P]) All(ctx context.Context, since time.Time) iter.Seq2[s
 	return c.listed(ctx, c.ofType()+" AND (ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut') OR ("+completed+"))")
 }
 
-// BrokenOff yields, like All, the IDs of the sagas of which Temporal lists a run that closed without having come to its
+// Interrupted yields, like All, the IDs of the sagas of which Temporal lists a run that closed without having come to its
 // end. Errors: Unavailable.
-func (c *flowClient[S, P]) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
-	return c.listed(ctx, c.brokenOff())
+func (c *flowClient[S, P]) Interrupted(ctx context.Context) iter.Seq2[string, error] {
+	return c.listed(ctx, c.isInterrupted())
 }
 
 // listed yields the IDs of the sagas whose runs a query selects.

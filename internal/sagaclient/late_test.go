@@ -45,7 +45,7 @@ func (s *temporal) SignalWithStartWorkflow(
 // came writes a verdict on a late event.
 func (w *world) came(s latepayment.State, id, eventType string, status order.Status) latepayment.State {
 	w.t.Helper()
-	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: status}
+	v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: status}
 	return w.writeLate(s, v.Entry("first", now))
 }
 
@@ -97,7 +97,7 @@ func TestADecisionAboutWhatCameLateGoesToItsSaga(t *testing.T) {
 	s := w.left()
 	w.temporal.running = true
 	want := said.Identified(event.LateStream("42"), s.Attention, "")
-	for _, verdict := range []saga.ResolveVerdict{{Accepted: true, Status: order.StatusCancelled}, {Detail: "somebody was faster"}} {
+	for _, verdict := range []saga.ResolveAnswer{{Accepted: true, Status: order.StatusCancelled}, {Detail: "somebody was faster"}} {
 		w.temporal.verdicts, w.temporal.updates = []any{verdict}, nil
 		about, got, err := w.client.Resolve(t.Context(), "42", said, "")
 		require.NoError(t, err)
@@ -116,7 +116,7 @@ func TestADecisionAboutWhatCameLateGoesToItsSaga(t *testing.T) {
 func TestADecisionStartsTheLateSagaThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	w.left()
-	w.temporal.verdicts = []any{serviceerror.NewAborted("its run closed"), saga.ResolveVerdict{Accepted: true}}
+	w.temporal.verdicts = []any{serviceerror.NewAborted("its run closed"), saga.ResolveAnswer{Accepted: true}}
 	_, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
@@ -145,11 +145,11 @@ func TestADecisionThatIsOnRecordIsNotAskedAbout(t *testing.T) {
 	about, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, d, about)
-	require.Equal(t, saga.ResolveVerdict{Accepted: true, Status: order.StatusCancelled}, verdict)
+	require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: order.StatusCancelled}, verdict)
 
 	_, verdict, err = w.client.Resolve(t.Context(), "42", order.Resolution{Action: order.Skip, Note: "once more"}, "")
 	require.NoError(t, err)
-	require.Equal(t, saga.ResolveVerdict{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, verdict)
+	require.Equal(t, saga.ResolveAnswer{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, verdict)
 	require.Empty(t, w.temporal.updates)
 }
 
@@ -172,7 +172,7 @@ func TestTheSameWordsAboutAnOrderAndWhatCameLater(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
 	require.Equal(t, decision, about)
-	w.temporal.running, w.temporal.verdicts = true, []any{saga.ResolveVerdict{Accepted: true}}
+	w.temporal.running, w.temporal.verdicts = true, []any{saga.ResolveAnswer{Accepted: true}}
 	about, _, err = w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, said.Identified(event.LateStream("42"), l.Attention, ""), about)

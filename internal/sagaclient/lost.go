@@ -16,7 +16,7 @@ import (
 // runs are followed by one that was started without sagaclient, or by an older version, which cut off what was too much. Of a
 // run that is to take over now, nothing is lost. Errors: Unavailable.
 func (c *flowClient[S, P]) Lost(ctx context.Context, id string) (saga.Facts, error) {
-	runs, err := c.notTakenOver(ctx, id)
+	runs, err := c.abandonedRuns(ctx, id)
 	if err != nil {
 		return saga.Facts{}, err
 	}
@@ -27,9 +27,9 @@ func (c *flowClient[S, P]) Lost(ctx context.Context, id string) (saga.Facts, err
 	return told.Merged(), nil
 }
 
-// notTakenOver returns the runs of a saga that were interrupted and that the newest run was not to take over from, oldest
+// abandonedRuns returns the runs of a saga that were interrupted and that the newest run was not to take over from, oldest
 // first; none when the newest run was interrupted itself.
-func (c *flowClient[S, P]) notTakenOver(ctx context.Context, id string) ([]string, error) {
+func (c *flowClient[S, P]) abandonedRuns(ctx context.Context, id string) ([]string, error) {
 	described, err := c.describe(ctx, id)
 	if err != nil || described == nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (c *flowClient[S, P]) notTakenOver(ctx context.Context, id string) ([]strin
 		}
 	}
 	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query: "WorkflowId = '" + c.flow.WorkflowID(id) + "' AND " + c.brokenOff(), PageSize: saga.MaxPredecessors,
+		Query: "WorkflowId = '" + c.flow.WorkflowID(id) + "' AND " + c.isInterrupted(), PageSize: saga.MaxPredecessors,
 	})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "list the runs of %s", c.name(id))
@@ -75,14 +75,14 @@ func (c *flowClient[S, P]) notTakenOver(ctx context.Context, id string) ([]strin
 	return runs, nil
 }
 
-// TellAgain sends a saga again what Lost returns: an open run gets signals; of a saga that has ended, a new run records
+// ResendSignals sends a saga again what Lost returns: an open run gets signals; of a saga that has ended, a new run records
 // the late events. Errors: Unavailable.
-func (c *flowClient[S, P]) TellAgain(ctx context.Context, id string) error {
+func (c *flowClient[S, P]) ResendSignals(ctx context.Context, id string) error {
 	state, err := c.state(ctx, id)
 	if err != nil {
 		return err
 	}
-	runs, err := c.notTakenOver(ctx, id)
+	runs, err := c.abandonedRuns(ctx, id)
 	if err != nil || len(runs) == 0 {
 		return err
 	}

@@ -35,12 +35,12 @@ func TestWhatNoRunTookOverIsToldAgain(t *testing.T) {
 	w.open(tea())
 	got, err := w.client.Lost(t.Context(), "42")
 	require.NoError(t, err)
-	require.Equal(t, []saga.Fact{facts[1]}, got.Heard)
+	require.Equal(t, []saga.Fact{facts[1]}, got.Received)
 	require.Len(t, got.Cancellations, 1)
 	require.Equal(t, facts[0].Identity, got.Cancellations[0].Identity)
 	require.Equal(t, order.StockLost{SKU: "tea"}.Ending(), *got.TurnBack)
 
-	require.NoError(t, w.client.TellAgain(t.Context(), "42"))
+	require.NoError(t, w.client.ResendSignals(t.Context(), "42"))
 	want := make([]signal, len(facts))
 	for i, f := range facts {
 		want[i] = signal{"order-42", saga.SignalFact, f}
@@ -49,18 +49,18 @@ func TestWhatNoRunTookOverIsToldAgain(t *testing.T) {
 	require.Empty(t, w.temporal.starts)
 
 	w.temporal.down["list"] = errNoWay
-	require.ErrorIs(t, w.client.TellAgain(t.Context(), "42"), fault.Unavailable)
+	require.ErrorIs(t, w.client.ResendSignals(t.Context(), "42"), fault.Unavailable)
 }
 
 func TestAnEndedOrderIsToldAgainByANewRun(t *testing.T) {
 	w, _ := unheard(t)
 	s := w.rejected(tea())
 	w.temporal.running, w.temporal.closed = false, true
-	require.NoError(t, w.client.TellAgain(t.Context(), "42"))
+	require.NoError(t, w.client.ResendSignals(t.Context(), "42"))
 	require.Empty(t, w.temporal.starts, "the newest run was broken off itself: the next one takes over")
 
 	w.temporal.completed = true
-	require.NoError(t, w.client.TellAgain(t.Context(), "42"))
+	require.NoError(t, w.client.ResendSignals(t.Context(), "42"))
 	require.Empty(t, w.temporal.signals)
 	in := inputOf(t, tea())
 	in.CorrelationID = "first"
@@ -75,6 +75,6 @@ func TestWhatARunIsToTakeOverIsNotLost(t *testing.T) {
 	got, err := w.client.Lost(t.Context(), "42")
 	require.NoError(t, err)
 	require.Equal(t, order.Facts{}, got)
-	require.NoError(t, w.client.TellAgain(t.Context(), "42"))
+	require.NoError(t, w.client.ResendSignals(t.Context(), "42"))
 	require.Empty(t, w.temporal.signals)
 }

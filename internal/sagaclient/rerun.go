@@ -70,9 +70,9 @@ func (c *flowClient[S, P]) rerunInput(ctx context.Context, id, runID string) (sa
 	return in, err
 }
 
-// inheritFromEnd adds to the input of a new run the facts that a run which completed had received, if the log does not have the saga's end: it
+// carryOverFromEnd adds to the input of a new run the facts that a run which completed had received, if the log does not have the saga's end: it
 // was restored from a backup that is older than that. Otherwise the run has looked at everything.
-func (c *flowClient[S, P]) inheritFromEnd(ctx context.Context, in saga.Input, runID string) (saga.Input, error) {
+func (c *flowClient[S, P]) carryOverFromEnd(ctx context.Context, in saga.Input, runID string) (saga.Input, error) {
 	state, err := c.state(ctx, in.ID)
 	if err != nil || c.flow.Kit(&state).Ended {
 		return in, err
@@ -93,7 +93,7 @@ func (c *flowClient[S, P]) inheritFromEnd(ctx context.Context, in saga.Input, ru
 // resumeAfter is what a new run gets of an earlier one whose events are gone; nil when there is nothing. What that one was told
 // is merged, so that it is bounded.
 func (c *flowClient[S, P]) resumeAfter(ctx context.Context, id, runID string, before earlierRun) (*saga.Resume, error) {
-	told, err := c.toldInAll(ctx, id, runID)
+	told, err := c.allFacts(ctx, id, runID)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +104,8 @@ func (c *flowClient[S, P]) resumeAfter(ctx context.Context, id, runID string, be
 	return &saga.Resume{Missed: facts}, nil
 }
 
-// toldInAll are the merged facts of a run and of those that it was to take over from.
-func (c *flowClient[S, P]) toldInAll(ctx context.Context, id, runID string) ([]saga.Fact, error) {
+// allFacts are the merged facts of a run and of those that it was to take over from.
+func (c *flowClient[S, P]) allFacts(ctx context.Context, id, runID string) ([]saga.Fact, error) {
 	from, err := c.predecessors(ctx, id, runID)
 	if err != nil {
 		return nil, err
@@ -197,7 +197,7 @@ func (r *earlierRun) read(e *historypb.HistoryEvent, codec converter.DataConvert
 		if !isCancel || completed.GetOutcome().GetSuccess() == nil {
 			return nil
 		}
-		var verdict saga.CancelVerdict
+		var verdict saga.CancelAnswer
 		if err := codec.FromPayloads(completed.GetOutcome().GetSuccess(), &verdict); err != nil {
 			return err
 		}

@@ -86,7 +86,7 @@ func asked(t *testing.T, c order.Cancellation, accepted bool) []*historypb.Histo
 		{Attributes: &historypb.HistoryEvent_WorkflowExecutionUpdateCompletedEventAttributes{
 			WorkflowExecutionUpdateCompletedEventAttributes: &historypb.WorkflowExecutionUpdateCompletedEventAttributes{
 				AcceptedEventId: 2,
-				Outcome:         &updatepb.Outcome{Value: &updatepb.Outcome_Success{Success: payloads(t, saga.CancelVerdict{Accepted: accepted})}},
+				Outcome:         &updatepb.Outcome{Value: &updatepb.Outcome_Success{Success: payloads(t, saga.CancelAnswer{Accepted: accepted})}},
 			},
 		}},
 	}

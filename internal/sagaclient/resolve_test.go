@@ -20,7 +20,7 @@ var (
 )
 
 func TestResolveReturnsTheVerdict(t *testing.T) {
-	for _, verdict := range []saga.ResolveVerdict{
+	for _, verdict := range []saga.ResolveAnswer{
 		{Accepted: true, Status: order.StatusCancelled},
 		{Status: order.StatusCompensating, Detail: "nothing is stuck: the order is compensating"},
 	} {
@@ -44,7 +44,7 @@ func TestResolveOfAnOrderThatHasEndedTellsWhetherItWasFollowed(t *testing.T) {
 	w.cancelled(tea(), "evt-7")
 	_, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
-	require.Equal(t, saga.ResolveVerdict{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, verdict)
+	require.Equal(t, saga.ResolveAnswer{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, verdict)
 	require.Empty(t, w.temporal.starts)
 
 	w = newWorld(t)
@@ -52,7 +52,7 @@ func TestResolveOfAnOrderThatHasEndedTellsWhetherItWasFollowed(t *testing.T) {
 	w.write(s, order.Decisions(s, order.Facts{Resolutions: []order.Resolution{decision}}, now, order.DefaultTiming())...)
 	_, verdict, err = w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
-	require.Equal(t, saga.ResolveVerdict{Accepted: true, Status: order.StatusCancelled}, verdict)
+	require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: order.StatusCancelled}, verdict)
 }
 
 func TestResolveOfAnOrderThatNobodyKnowsIsNotFound(t *testing.T) {
@@ -65,7 +65,7 @@ func TestResolveOfAStuckOrderWithoutARunGetsOne(t *testing.T) {
 	w := newWorld(t)
 	w.stuck(tea())
 	w.ran(tea(), false)
-	w.temporal.verdicts = []any{serviceerror.NewAborted("the workflow task failed"), saga.ResolveVerdict{Accepted: true}}
+	w.temporal.verdicts = []any{serviceerror.NewAborted("the workflow task failed"), saga.ResolveAnswer{Accepted: true}}
 	_, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)

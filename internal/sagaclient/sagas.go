@@ -43,13 +43,13 @@ type Sagas interface {
 	// Start starts a saga and returns what it is then; replayed is true when it was there already, with the same content. Errors: Malformed,
 	// Invalid with every field that is wrong; Conflict when it was there with other content.
 	Start(ctx context.Context, r Request) (v saga.View, replayed bool, err error)
-	// Tell sends a fact to a saga. A fact that comes after its end is kept in a stream of its own, a cancellation that comes before
+	// SendFact sends a fact to a saga. A fact that comes after its end is kept in a stream of its own, a cancellation that comes before
 	// its beginning, too. Errors: OrderUnknown for a saga that is not known yet.
-	Tell(ctx context.Context, id string, f Fact) error
+	SendFact(ctx context.Context, id string, f Fact) error
 	// Cancel requests a cancellation and waits for the answer. Errors: NotFound.
-	Cancel(ctx context.Context, id string, c saga.Cancellation) (saga.CancelVerdict, error)
+	Cancel(ctx context.Context, id string, c saga.Cancellation) (saga.CancelAnswer, error)
 	// Resolve passes on an operator's decision and waits for the answer. Errors: NotFound.
-	Resolve(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error)
+	Resolve(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveAnswer, error)
 	// View is a saga as the log, or Temporal before the log, knows it. Errors: NotFound.
 	View(ctx context.Context, id string) (saga.View, error)
 }
@@ -141,9 +141,9 @@ func (c *flowClient[S, P]) View(ctx context.Context, id string) (saga.View, erro
 	return c.begunView(found.input, found.startedAt)
 }
 
-// Tell implements Sagas.
-func (c *TableClient[S, P]) Tell(ctx context.Context, id string, f Fact) error {
-	err := c.tell(ctx, id, f)
+// SendFact implements Sagas.
+func (c *TableClient[S, P]) SendFact(ctx context.Context, id string, f Fact) error {
+	err := c.sendFact(ctx, id, f)
 	if f.Cancel == nil || !errors.Is(err, fault.OrderUnknown) || c.flow.EarlyStreamOf(id) == "" {
 		return err
 	}
@@ -157,7 +157,7 @@ func (c *TableClient[S, P]) Tell(ctx context.Context, id string, f Fact) error {
 		return err
 	case added:
 		// The saga may have come meanwhile, and have looked before this was kept.
-		err = c.tell(ctx, id, f)
+		err = c.sendFact(ctx, id, f)
 	}
 	if errors.Is(err, fault.OrderUnknown) {
 		return fault.New(fault.OrderUnknown, "%s is not known; %s", c.name(id), deadletter.EarlySagaNote)
@@ -165,7 +165,7 @@ func (c *TableClient[S, P]) Tell(ctx context.Context, id string, f Fact) error {
 	return err
 }
 
-func (c *TableClient[S, P]) tell(ctx context.Context, id string, f Fact) error {
+func (c *TableClient[S, P]) sendFact(ctx context.Context, id string, f Fact) error {
 	name, payload, fact := saga.SignalFact, any(f.Fact), f.Fact
 	if f.Cancel != nil {
 		name, payload, fact = saga.SignalCancel, *f.Cancel, c.flow.Cancellation(id, *f.Cancel)

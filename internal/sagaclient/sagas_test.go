@@ -171,14 +171,14 @@ func TestASagaOfAnyFlowIsTold(t *testing.T) {
 	cancel := sagaclient.Fact{Cancel: &saga.Cancellation{ID: "c-1", Cause: "evt-3", Reason: "no"}, CorrelationID: "corr-3"}
 
 	w := newTable(t)
-	require.ErrorIs(t, w.client.Tell(t.Context(), "7", approval), fault.OrderUnknown)
+	require.ErrorIs(t, w.client.SendFact(t.Context(), "7", approval), fault.OrderUnknown)
 	require.Empty(t, w.log.Names())
 	w.temporal.down["signal"] = errNoWay
-	require.ErrorIs(t, w.client.Tell(t.Context(), "7", cancel), fault.Unavailable)
+	require.ErrorIs(t, w.client.SendFact(t.Context(), "7", cancel), fault.Unavailable)
 	require.Empty(t, w.log.Names(), "what Temporal cannot be asked about is not unknown")
 	delete(w.temporal.down, "signal")
 	for range 2 {
-		err := w.client.Tell(t.Context(), "7", cancel)
+		err := w.client.SendFact(t.Context(), "7", cancel)
 		require.ErrorIs(t, err, fault.OrderUnknown)
 		require.Contains(t, fault.SafeMessage(err), deadletter.EarlySagaNote)
 	}
@@ -190,22 +190,22 @@ func TestASagaOfAnyFlowIsTold(t *testing.T) {
 	// Open, and its run gone: the new run is told.
 	w = newTable(t)
 	w.begin(1000, saga.Facts{})
-	require.NoError(t, w.client.Tell(t.Context(), "7", approval))
+	require.NoError(t, w.client.SendFact(t.Context(), "7", approval))
 	require.Equal(t, []signal{{"card-7", saga.SignalFact, approval.Fact}}, w.temporal.signals)
 	require.Len(t, w.temporal.starts, 1)
-	require.NoError(t, w.client.Tell(t.Context(), "7", cancel))
+	require.NoError(t, w.client.SendFact(t.Context(), "7", cancel))
 	require.Equal(t, signal{"card-7", saga.SignalCancel, *cancel.Cancel}, w.temporal.signals[1])
 
 	// Ended: what had its effect leaves nothing, all else is kept once.
 	w = newTable(t)
-	w.begin(1000, testflow.Heard("7", approval.Fact))
+	w.begin(1000, testflow.FactsOf("7", approval.Fact))
 	require.True(t, w.state.Ended)
 	other := approval
 	other.ID, other.Identity, other.Cause = "f-2", "i-2", "evt-4"
 	for range 2 {
-		require.NoError(t, w.client.Tell(t.Context(), "7", approval))
-		require.NoError(t, w.client.Tell(t.Context(), "7", other))
-		require.NoError(t, w.client.Tell(t.Context(), "7", cancel))
+		require.NoError(t, w.client.SendFact(t.Context(), "7", approval))
+		require.NoError(t, w.client.SendFact(t.Context(), "7", other))
+		require.NoError(t, w.client.SendFact(t.Context(), "7", cancel))
 	}
 	late, err := w.log.Read(t.Context(), "card.late-7", 0, 0)
 	require.NoError(t, err)
@@ -213,7 +213,7 @@ func TestASagaOfAnyFlowIsTold(t *testing.T) {
 	require.Equal(t, []string{"corr-2", "evt-4"}, []string{late[0].CorrelationID, late[0].CausationID})
 	require.Empty(t, w.temporal.starts)
 	w.log.down = true
-	require.ErrorIs(t, w.client.Tell(t.Context(), "7", other), fault.Unavailable)
+	require.ErrorIs(t, w.client.SendFact(t.Context(), "7", other), fault.Unavailable)
 }
 
 // Processes that keep late events and early cancellations at once keep each of them once.
@@ -225,7 +225,7 @@ func TestSagasOfAnyFlowAreToldByManyAtOnce(t *testing.T) {
 		client := sagaclient.NewTableClient(sagaclient.Config{Temporal: &temporal{workflow: "top-up", id: "card-7", down: map[string]error{}}, Log: w.log.Log, Logger: w.config().Logger},
 			testflow.Flow, w.log.Log, func() time.Time { return now })
 		all.Go(func() {
-			answers[i] = client.Tell(t.Context(), "7", sagaclient.Fact{Cancel: &saga.Cancellation{ID: fmt.Sprint("c-", i%(2*saga.MaxEarly))}})
+			answers[i] = client.SendFact(t.Context(), "7", sagaclient.Fact{Cancel: &saga.Cancellation{ID: fmt.Sprint("c-", i%(2*saga.MaxEarly))}})
 		})
 	}
 	all.Wait()
@@ -255,7 +255,7 @@ func TestPeopleDecideAboutASagaOfAnyFlow(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, saga.NeedsAttention, v.Status)
 	require.Contains(t, v.Actions, saga.Skip)
-	w.temporal.verdicts = []any{saga.ResolveVerdict{Accepted: true}}
+	w.temporal.verdicts = []any{saga.ResolveAnswer{Accepted: true}}
 	_, verdict, err := w.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Skip, Note: "paid"}, "key")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
@@ -264,10 +264,10 @@ func TestPeopleDecideAboutASagaOfAnyFlow(t *testing.T) {
 
 func TestRunsOfSagasOfAnyFlow(t *testing.T) {
 	w := newTable(t)
-	require.ErrorIs(t, w.client.GoOn(t.Context(), "7"), fault.OrderUnknown)
+	require.ErrorIs(t, w.client.StartRun(t.Context(), "7"), fault.OrderUnknown)
 	w.begin(1000, saga.Facts{})
-	require.NoError(t, w.client.GoOn(t.Context(), "7"))
-	require.NoError(t, w.client.GoOn(t.Context(), "7"), "it runs")
+	require.NoError(t, w.client.StartRun(t.Context(), "7"))
+	require.NoError(t, w.client.StartRun(t.Context(), "7"), "it runs")
 	in := w.temporal.began(t)
 	require.True(t, in.CallerID)
 	require.JSONEq(t, `{"topUpId":"7","cardId":"c-1","amount":1000,"note":""}`, string(in.Data))
@@ -283,12 +283,12 @@ func TestRunsOfSagasOfAnyFlow(t *testing.T) {
 	w.temporal.histories = map[string][]*historypb.HistoryEvent{
 		"r-1": numbered(began(t, saga.Input{ID: "7", Data: data}), signalled(t, saga.SignalFact, approval)),
 	}
-	require.NoError(t, w.client.GoOn(t.Context(), "7"))
+	require.NoError(t, w.client.StartRun(t.Context(), "7"))
 	require.NotNil(t, w.temporal.began(t).Resume)
 
 	w = newTable(t)
 	w.begin(5, saga.Facts{})
-	require.NoError(t, w.client.GoOn(t.Context(), "7"))
+	require.NoError(t, w.client.StartRun(t.Context(), "7"))
 	require.Empty(t, w.temporal.starts, "it has ended")
 	w.runs(5, false)
 	w.temporal.brokenOff = []string{"r-1"}

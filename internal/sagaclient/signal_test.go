@@ -127,7 +127,7 @@ func TestResume(t *testing.T) {
 var cancellation = order.Cancellation{ID: "c-1", Reason: "no tea"}
 
 func TestCancelReturnsTheVerdict(t *testing.T) {
-	for _, verdict := range []saga.CancelVerdict{
+	for _, verdict := range []saga.CancelAnswer{
 		{Accepted: true, Status: order.StatusCompensating},
 		{Status: order.StatusShipped, Detail: "the goods have been dispatched"},
 	} {
@@ -161,7 +161,7 @@ func TestWhatTheLogAnswersIsNoUpdate(t *testing.T) {
 			for range 3 {
 				verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
 				require.NoError(t, err)
-				require.Equal(t, order.Flow.CancelVerdict(&s), verdict)
+				require.Equal(t, order.Flow.CancelAnswer(&s), verdict)
 				require.Equal(t, c.accepted, verdict.Accepted)
 				late, err := w.client.Signal(t.Context(), "42", saga.SignalCancel, cancellation)
 				require.NoError(t, err)
@@ -186,7 +186,7 @@ func TestARejectedUpdateIsSentAgain(t *testing.T) {
 	w := newWorld(t)
 	w.open(tea())
 	w.ran(tea(), true)
-	w.temporal.verdicts = []any{again, again, again, again, again, saga.CancelVerdict{Accepted: true}}
+	w.temporal.verdicts = []any{again, again, again, again, again, saga.CancelAnswer{Accepted: true}}
 	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
@@ -208,7 +208,7 @@ func TestCancelOfAnOrderThatHasEndedTellsHow(t *testing.T) {
 	w.rejected(tea())
 	verdict, err = w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelVerdict{Status: order.StatusRejected, Detail: "the order has ended: it is rejected"}, verdict)
+	require.Equal(t, saga.CancelAnswer{Status: order.StatusRejected, Detail: "the order has ended: it is rejected"}, verdict)
 	require.Empty(t, w.temporal.starts)
 }
 
@@ -222,7 +222,7 @@ func TestCancelOfAnOpenOrderWithoutARunGetsOne(t *testing.T) {
 	w := newWorld(t)
 	w.open(tea())
 	w.ran(tea(), false)
-	w.temporal.verdicts = []any{saga.CancelVerdict{Accepted: true, Status: order.StatusCompensating}}
+	w.temporal.verdicts = []any{saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
 	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
@@ -242,7 +242,7 @@ func TestCancelAsksAgainWhenItsRunClosedUnderIt(t *testing.T) {
 			w := newWorld(t)
 			w.open(tea())
 			w.ran(tea(), true)
-			w.temporal.verdicts = []any{thrown, saga.CancelVerdict{Accepted: true, Status: order.StatusCompensating}}
+			w.temporal.verdicts = []any{thrown, saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
 			verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
 			require.NoError(t, err)
 			require.True(t, verdict.Accepted)

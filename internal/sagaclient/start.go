@@ -112,8 +112,8 @@ func (c *flowClient[S, P]) Resume(ctx context.Context, id string) (S, error) {
 	return state, err
 }
 
-// GoOn starts a run of a saga that has none and is not over. Errors: as of Resume.
-func (c *flowClient[S, P]) GoOn(ctx context.Context, id string) error {
+// StartRun starts a run of a saga that has none and is not over. Errors: as of Resume.
+func (c *flowClient[S, P]) StartRun(ctx context.Context, id string) error {
 	_, err := c.Resume(ctx, id)
 	return err
 }
@@ -154,7 +154,7 @@ func (c *flowClient[S, P]) resume(ctx context.Context, id string, s *S) error {
 // was and the policy minds.
 func (c *flowClient[S, P]) run(ctx context.Context, in saga.Input, reuse enumspb.WorkflowIdReusePolicy) (err error) {
 	if reuse == enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE {
-		if in, err = c.inherit(ctx, in); err != nil {
+		if in, err = c.carryOver(ctx, in); err != nil {
 			return err
 		}
 	}

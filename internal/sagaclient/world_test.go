@@ -308,7 +308,7 @@ func (w *world) rejected(o order.Order) order.State {
 // cancelled writes the stream of an order that ended because the event of id cause asked for it.
 func (w *world) cancelled(o order.Order, cause string) order.State {
 	w.t.Helper()
-	facts := order.Heard(o.ID, order.Cancellation{ID: "c-1", Cause: cause})
+	facts := order.FactsOf(o.ID, order.Cancellation{ID: "c-1", Cause: cause})
 	s := w.open(o)
 	s = w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 	s = w.write(s, s.Undone(order.StepReserve, now))
@@ -318,7 +318,7 @@ func (w *world) cancelled(o order.Order, cause string) order.State {
 // stuck writes the stream of an order whose reservation cannot be released.
 func (w *world) stuck(o order.Order) order.State {
 	w.t.Helper()
-	facts := order.Heard(o.ID, order.Cancellation{ID: "c-1"})
+	facts := order.FactsOf(o.ID, order.Cancellation{ID: "c-1"})
 	s := w.open(o)
 	s = w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 	facts.Stuck = &order.Stuck{Step: order.StepReserve, Undo: true, Error: "no answer"}
@@ -332,7 +332,7 @@ func (w *world) refused(o order.Order) order.State {
 	s = w.write(s, s.Reserved([]order.LineOutcome{{SKU: "tea", Quantity: 2, Reserved: true}}, now))
 	s = w.write(s, s.Authorized("p-1", now))
 	s = w.write(s, order.Decisions(s, order.Facts{}, now, order.DefaultTiming())...)
-	facts := order.Heard(o.ID, order.Cancellation{ID: "c-0"})
+	facts := order.FactsOf(o.ID, order.Cancellation{ID: "c-0"})
 	return w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 }
 

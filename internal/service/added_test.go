@@ -41,7 +41,7 @@ func parcels(stream string) Added[parcel, *depot] {
 			Inbound: []saga.Inbound{
 				saga.Starts(event.Type{Name: stream + ".requested", Meaning: "Somebody wants a parcel delivered."}),
 				saga.Cancels(event.Type{Name: stream + ".withdrawn", Meaning: "Somebody wants it back."}),
-				saga.Tells[struct{}](event.Type{Name: stream + ".picked_up", Meaning: "The carrier has it."}, nil),
+				saga.FactFrom[struct{}](event.Type{Name: stream + ".picked_up", Meaning: "The carrier has it."}, nil),
 			},
 			Types: []event.Type{
 				{Name: stream + ".packed", Meaning: "It is packed."}, {Name: stream + ".unpacked", Meaning: "It is unpacked."},

@@ -9,9 +9,9 @@ import (
 	"github.com/ordersaga/ordersaga/workers"
 )
 
-// attributesPatience is how long a start waits for Temporal to have the search attributes. A server that has just started answers
+// attributesTimeout is how long a start waits for Temporal to have the search attributes. A server that has just started answers
 // about namespaces a moment earlier than about them.
-const attributesPatience = 30 * time.Second
+const attributesTimeout = 30 * time.Second
 
 // registerAttributes makes sure that Temporal has the search attributes of the sagas. It returns without them when the server
 // refuses, or does not answer within patience: another process may have registered them, and an API without them still shows every

@@ -70,7 +70,7 @@ func TestRefusedSearchAttributesDoNotPreventTheStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, logged := registration(t, o)
-			require.NoError(t, s.registerAttributes(t.Context(), testenv.Patience))
+			require.NoError(t, s.registerAttributes(t.Context(), testenv.Timeout))
 			require.Contains(t, logged.String(), remedy)
 			require.Empty(t, s.retries.cancels, "nothing is tried again")
 		})

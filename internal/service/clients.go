@@ -40,7 +40,7 @@ type lateSagas struct {
 	orders *sagaclient.Client
 }
 
-func (l lateSagas) GoOn(ctx context.Context, orderID string) error {
+func (l lateSagas) StartRun(ctx context.Context, orderID string) error {
 	return l.orders.ResumeLate(ctx, orderID)
 }
 
@@ -103,17 +103,17 @@ func (s *Service) checkedFlows() []reconcile.Flow {
 		name := f.Info().Name
 		checked := reconcile.Flow{
 			Definer: f, Sagas: s.sagasOf[name], Timing: s.cfg.Timing.Settings(false).Of, Unsettled: unsettled[name],
-			Mend: func(ctx context.Context, stream string) error {
-				return readmodel.Of(f).Mend(ctx, s.stores.sagas, s.stores.raw, stream)
+			RebuildEntry: func(ctx context.Context, stream string) error {
+				return readmodel.Of(f).RebuildEntry(ctx, s.stores.sagas, s.stores.raw, stream)
 			},
 		}
 		switch added, is := f.(Flow); {
 		case is:
 			checked.Timing = added.timing()
 		case name == order.Flow.Name:
-			checked.Mend = func(ctx context.Context, stream string) error {
+			checked.RebuildEntry = func(ctx context.Context, stream string) error {
 				id, _ := order.Flow.IDOf(stream)
-				return readmodel.Orders.Mend(ctx, s.stores.orders, s.stores.raw, id)
+				return readmodel.Orders.RebuildEntry(ctx, s.stores.orders, s.stores.raw, id)
 			}
 		}
 		all = append(all, checked)

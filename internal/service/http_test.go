@@ -24,7 +24,7 @@ func ask(t *testing.T, addr, request string) (*http.Response, string) {
 	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	require.NoError(t, c.SetDeadline(time.Now().Add(testenv.Patience)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(testenv.Timeout)))
 	_, err = fmt.Fprint(c, request)
 	require.NoError(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -39,7 +39,7 @@ func TestAStartingProcessAnswersProblems(t *testing.T) {
 	s.cfg.HTTPAddr = "127.0.0.1:0"
 	l, err := s.listen(t.Context(), s.probes(true, func(context.Context) []api.Check { return nil }))
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Timeout)
 	defer cancel()
 
 	response, body := ask(t, l.addr(), "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")

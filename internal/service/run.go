@@ -199,7 +199,7 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.registerAttributes(ctx, attributesPatience)
+	return s.registerAttributes(ctx, attributesTimeout)
 }
 
 func newGateway(c config.Config, s *stores) (payment.Gateway, error) {

@@ -65,7 +65,7 @@ func drain(ctx context.Context, grace time.Duration, steps []drainStep) error {
 	return errors.Join(failed...)
 }
 
-var errLeftBehind = errors.New("it did not end in time")
+var errNotStopped = errors.New("it did not end in time")
 
 // run runs the step with a context that ends at a deadline, and waits for it until the end.
 func (s drainStep) run(ctx context.Context, deadline, end time.Time) error {
@@ -77,7 +77,7 @@ func (s drainStep) run(ctx context.Context, deadline, end time.Time) error {
 	case err := <-stopped:
 		return err
 	case <-time.After(time.Until(end)):
-		return errLeftBehind
+		return errNotStopped
 	}
 }
 

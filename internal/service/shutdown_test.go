@@ -29,7 +29,7 @@ func TestAShutdownTakesItsGraceAtMost(t *testing.T) {
 			began := time.Now()
 			err := drain(t.Context(), grace, steps)
 			require.LessOrEqual(t, time.Since(began), grace)
-			require.ErrorIs(t, err, errLeftBehind)
+			require.ErrorIs(t, err, errNotStopped)
 			close(ended)
 		})
 	}

@@ -99,8 +99,8 @@ func (l listing) Sagas(ctx context.Context, f readmodel.Filter) ([]readmodel.Ord
 	return l.sagas.List(ctx, f)
 }
 
-// Desk returns a page of what needs attention: open orders first, then ended ones, then sagas of other flows.
-func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
+// NeedsAttention returns a page of what needs attention: open orders first, then ended ones, then sagas of other flows.
+func (l listing) NeedsAttention(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 	list := func(list *mongo.List, anyStatus bool) part[readmodel.Order] {
 		return func(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 			f := needAttention(cursor, limit)
@@ -125,7 +125,7 @@ func (s *Service) moveLate(ctx context.Context) {
 	old := mongo.NewLate(s.stores.db)
 	for e, err := range old.All(ctx) {
 		if err == nil {
-			err = readmodel.Of(&latepayment.Flow).Mend(ctx, s.stores.sagas, s.stores.raw, latepayment.Flow.StreamOf(e.ID))
+			err = readmodel.Of(&latepayment.Flow).RebuildEntry(ctx, s.stores.sagas, s.stores.raw, latepayment.Flow.StreamOf(e.ID))
 		}
 		if err == nil {
 			_, err = old.Remove(ctx, e.ID)

@@ -19,7 +19,7 @@ import (
 func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)
-	db.Timeout = testenv.Patience
+	db.Timeout = testenv.Timeout
 	orders, sagas := mongo.NewOrders(db), mongo.NewSagas(db)
 	desk := listing{orders, sagas}
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -42,7 +42,7 @@ func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 	for limit := 1; limit <= 10; limit++ {
 		var got []string
 		for cursor, pages := "", 0; ; pages++ {
-			items, next, err := desk.Desk(t.Context(), cursor, limit)
+			items, next, err := desk.NeedsAttention(t.Context(), cursor, limit)
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(items), limit)
 			require.Less(t, pages, 20)
@@ -55,8 +55,8 @@ func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 		}
 		require.Equal(t, want, got, "pages of %d", limit)
 	}
-	_, _, err = desk.Desk(t.Context(), "saga.nonsense", 5)
+	_, _, err = desk.NeedsAttention(t.Context(), "saga.nonsense", 5)
 	require.Error(t, err)
-	_, _, err = desk.Desk(t.Context(), "nonsense", 5)
+	_, _, err = desk.NeedsAttention(t.Context(), "nonsense", 5)
 	require.Error(t, err)
 }

@@ -11,8 +11,8 @@ const (
 	// probeTimeout bounds one attempt to reach a dependency, probePause lies between two.
 	probeTimeout = 5 * time.Second
 	probePause   = 500 * time.Millisecond
-	// patience is how long nothing is logged about a dependency that does not answer: most are there a moment later.
-	patience = 2 * time.Second
+	// quietPeriod is how long nothing is logged about a dependency that does not answer: most are there a moment later.
+	quietPeriod = 2 * time.Second
 	// logAgain is how often it is logged what is being waited for.
 	logAgain = 5 * time.Second
 )
@@ -21,7 +21,7 @@ const (
 // before its dependencies waits for them.
 func await(ctx context.Context, logger *slog.Logger, name, address string, probe func(context.Context) error) error {
 	started := time.Now()
-	logged := started.Add(patience - logAgain)
+	logged := started.Add(quietPeriod - logAgain)
 	for {
 		attempt, cancel := context.WithTimeout(ctx, probeTimeout)
 		err := probe(attempt)

@@ -72,7 +72,7 @@ func TestContractOnMongoDB(t *testing.T) {
 	s := subject(func(t *testing.T) eventlog.Log {
 		db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 		require.NoError(t, err)
-		db.Timeout = testenv.Patience
+		db.Timeout = testenv.Timeout
 		log := mongo.NewLog(db, mongo.EventsCollection)
 		require.NoError(t, mongo.Setup(t.Context(), log.Indexes()))
 		return log

@@ -14,7 +14,7 @@ import (
 // TestPaymentHiddenByFailoverIsFound: an authorization, a capture and money that arrived late are found although an ordinary read
 // misses them. Otherwise a capture is refused for good, and late money is kept.
 func TestPaymentHiddenByFailoverIsFound(t *testing.T) {
-	log := eventlogtest.NewForgetful(memlog.New())
+	log := eventlogtest.NewLossyLog(memlog.New())
 	first, _ := open(t, log)
 	approved, late := pay("tok_visa"), pay("tok_pending")
 	approved.OrderID, late.OrderID = "approved", "late"

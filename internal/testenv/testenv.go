@@ -16,8 +16,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Patience is how long a test waits for a server that runs but does not respond: on a busy machine any process may stop for seconds.
-const Patience = 2 * time.Minute
+// Timeout is how long a test waits for a server that runs but does not respond: on a busy machine any process may stop for seconds.
+const Timeout = 2 * time.Minute
 
 // serial makes names unique within the process.
 var serial atomic.Int64

@@ -86,10 +86,10 @@ func New(queue string) *saga.Flow[State, *Participants] {
 		Inbound: []saga.Inbound{
 			saga.Starts(event.Type{Name: Requested, Aliases: []string{"CardTopUpRequested"}, SubjectFields: []string{"topUpId", "id"}, Meaning: "A top-up."}),
 			saga.Cancels(event.Type{Name: CancellationRequested, Meaning: "A cancellation."}),
-			saga.Tells[Approval](event.Type{Name: Approved, Meaning: "An approval."}, nil),
+			saga.FactFrom[Approval](event.Type{Name: Approved, Meaning: "An approval."}, nil),
 		},
-		Lasting:  []saga.Status{"authorized"},
-		Defaults: map[saga.Deadline]time.Duration{"CARD_STEP_DEADLINE": time.Minute, "CARD_APPROVAL_DEADLINE": 24 * time.Hour},
+		LongStatuses: []saga.Status{"authorized"},
+		Defaults:     map[saga.Deadline]time.Duration{"CARD_STEP_DEADLINE": time.Minute, "CARD_APPROVAL_DEADLINE": 24 * time.Hour},
 		Steps: []saga.Step[State, *Participants]{
 			{
 				Name: "lock", Kind: saga.Compensable, Status: "locked", Deadline: "CARD_STEP_DEADLINE",
@@ -195,13 +195,13 @@ func outcome(s *State, step string, refused bool, at time.Time) (e event.Entry) 
 
 func about(id string) json.RawMessage { return saga.Object("topUpId", id, struct{}{}) }
 
-// Heard are the facts that an event makes.
-func Heard(id string, f saga.Fact) saga.Facts {
+// FactsOf are the facts that an event makes.
+func FactsOf(id string, f saga.Fact) saga.Facts {
 	var facts saga.Facts
 	if f.Type == CancellationRequested {
 		facts.Cancellations = []saga.Cancellation{{ID: f.ID, Cause: f.Cause, Identity: f.Identity}}
 		return facts
 	}
-	facts.Hear(f)
+	facts.AddFact(f)
 	return facts
 }

@@ -88,7 +88,7 @@ func (c *playing) SignalWorkflow(ctx context.Context, id, _, name string, payloa
 	if testflow.Flow.Answered(&s, fact.Late()) {
 		return nil
 	}
-	_, err = testflow.Drive(ctx, c.log, s, testflow.Heard(s.ID, fact), "", "", now)
+	_, err = testflow.Drive(ctx, c.log, s, testflow.FactsOf(s.ID, fact), "", "", now)
 	require.NoError(c.t, err)
 	return nil
 }

@@ -367,7 +367,7 @@ func (l *lane) settled(ctx context.Context, orderID string) error {
 	defer ticks.Stop()
 	for {
 		s, err := latepayment.State{OrderID: orderID}.Fold(l.records(event.LateStream(orderID)))
-		payments := slices.ContainsFunc(s.Payments, func(p latepayment.Matter) bool { return !p.Judged || p.Amount > 0 && !p.Refunded })
+		payments := slices.ContainsFunc(s.Payments, func(p latepayment.LatePayment) bool { return !p.Decided || p.Amount > 0 && !p.Refunded })
 		goods := s.Goods && !s.GoodsSettled && !s.Attention.Open
 		if err != nil || !payments && !goods {
 			return err

@@ -88,7 +88,7 @@ func TestTheTutorial(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(sagas), 2, "sagas of the page")
-	ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Timeout)
 	defer cancel()
 	for id, flow := range sagas {
 		var answer harness.Response

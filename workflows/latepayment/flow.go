@@ -194,7 +194,7 @@ func (p *Participants) refund(ctx context.Context, c saga.Call[State]) (saga.Out
 }
 
 // about is the late payment that a step is about, and the order's payment as the gateway knows it.
-func (p *Participants) about(ctx context.Context, c saga.Call[State]) (Matter, payment.Payment, error) {
+func (p *Participants) about(ctx context.Context, c saga.Call[State]) (LatePayment, payment.Payment, error) {
 	m := c.State.Payment(c.Item)
 	pay, err := p.Payment(ctx, c.ID)
 	pay.ID = m.PaymentID
@@ -213,7 +213,7 @@ func details(s *State, note string) string {
 	}
 	for _, p := range s.Payments[:min(len(s.Payments), maxShown)] {
 		text := "the gateway is asked"
-		if p.Judged {
+		if p.Decided {
 			text = fmt.Sprintf("%d to be refunded", p.Amount)
 		}
 		fmt.Fprintf(&b, "- ▶ payment %s: %s\n", p.Cause, text)

@@ -23,8 +23,8 @@ const (
 	SlotGoods  = "goods"
 )
 
-// Verdict is the data of event.late, the record of a late event.
-type Verdict struct {
+// LateRecord is the data of event.late, the record of a late event.
+type LateRecord struct {
 	// ID is the slot, made from the source and the id of the late event; see Slots. It is not part of the data.
 	ID      string `json:"-"`
 	OrderID string `json:"orderId"`
@@ -43,13 +43,13 @@ type Verdict struct {
 }
 
 // Consequential reports whether the late event has consequences: then the saga must be started.
-func (v Verdict) Consequential() bool { return v.money() || v.goods() }
+func (v LateRecord) Consequential() bool { return v.money() || v.goods() }
 
 // money reports whether the event says that money was paid.
-func (v Verdict) money() bool { return v.Type == event.PaymentSucceeded }
+func (v LateRecord) money() bool { return v.Type == event.PaymentSucceeded }
 
 // goods reports whether the event says that goods were dispatched although the order did not complete.
-func (v Verdict) goods() bool {
+func (v LateRecord) goods() bool {
 	switch v.Type {
 	case event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost:
 		return v.Status != saga.Completed && !v.Handled
@@ -59,7 +59,7 @@ func (v Verdict) goods() bool {
 
 // Slots are the slots that the record may take: ID, and another one when a different event with the same source and ID has
 // taken that. Older versions used only ID, so an event that they recorded is not recorded a second time.
-func (v Verdict) Slots() []string {
+func (v LateRecord) Slots() []string {
 	second := v.Identity
 	if second == "" {
 		second = event.DerivedID("late", v.Type, v.ID)
@@ -69,8 +69,8 @@ func (v Verdict) Slots() []string {
 
 // Of reports whether the record is about the same event. The slot says which source and ID the event has, the stream
 // says its subject, and the data has its type; only the content is unknown for a record without identity.
-func (v Verdict) Of(r event.Record) bool {
-	stored, err := event.Decode[Verdict](r.Event)
+func (v LateRecord) Of(r event.Record) bool {
+	stored, err := event.Decode[LateRecord](r.Event)
 	if err != nil || r.Type != event.EventLate {
 		return false
 	}
@@ -81,7 +81,7 @@ func (v Verdict) Of(r event.Record) bool {
 }
 
 // Entry makes the event.late, in the slot ID.
-func (v Verdict) Entry(correlationID string, at time.Time) event.Entry {
+func (v LateRecord) Entry(correlationID string, at time.Time) event.Entry {
 	v.Detail = "the order had ended; the event changed nothing"
 	switch {
 	case v.money():
@@ -103,13 +103,13 @@ type Money struct {
 	Currency string `json:"currency"`
 }
 
-// Matter is a late payment.
-type Matter struct {
+// LatePayment is a late payment.
+type LatePayment struct {
 	// ID is the slot of the event.late, Cause the ID of the late event.
 	ID    string `json:"id"`
 	Cause string `json:"cause"`
-	// Judged reports that the gateway was asked; Amount is what had arrived, and Refunded that it was refunded.
-	Judged    bool   `json:"judged,omitempty"`
+	// Decided reports that the gateway was asked; Amount is what had arrived, and Refunded that it was refunded.
+	Decided   bool   `json:"judged,omitempty"`
 	Amount    int64  `json:"amount,omitempty"`
 	PaymentID string `json:"paymentId,omitempty"`
 	Refunded  bool   `json:"refunded,omitempty"`
@@ -118,11 +118,11 @@ type Matter struct {
 }
 
 // open reports whether the payment is not settled.
-func (m Matter) open() bool { return !m.Judged || m.Amount > 0 && !m.Refunded }
+func (m LatePayment) open() bool { return !m.Decided || m.Amount > 0 && !m.Refunded }
 
 // step is the next action for a payment that is open.
-func (m Matter) step() string {
-	if !m.Judged {
+func (m LatePayment) step() string {
+	if !m.Decided {
 		return StepJudge
 	}
 	return StepRefund
@@ -135,7 +135,7 @@ type State struct {
 	// OrderStatus is the final status of the order.
 	OrderStatus saga.Status `json:"orderStatus,omitempty"`
 	// Payments are the late payments, oldest first; in a bounded state the open ones, see Bounded.
-	Payments []Matter `json:"payments,omitempty"`
+	Payments []LatePayment `json:"payments,omitempty"`
 	// Settled sums up the payments that a bounded state has left out because they are settled. More reports that it has left
 	// out open ones, too: they are in the log.
 	Settled Settled `json:"settled,omitzero"`
@@ -157,19 +157,19 @@ func own(s *State, r event.Record) error {
 	s.OrderID = r.Subject
 	switch r.Type {
 	case event.EventLate:
-		return event.DecodeInto(r.Event, func(v Verdict) {
+		return event.DecodeInto(r.Event, func(v LateRecord) {
 			s.OrderStatus, s.Flow = v.Status, v.Status
 			if v.money() && !s.More {
-				s.Payments = append(s.Payments, Matter{ID: r.Key, Cause: v.EventID})
+				s.Payments = append(s.Payments, LatePayment{ID: r.Key, Cause: v.EventID})
 			}
 			s.Goods = s.Goods || v.goods()
 		})
 	case event.PaymentArrivedLate, event.PaymentNothingArrived:
 		return event.DecodeInto(r.Event, func(m Money) {
-			s.payment(slotJudge, r.Key, func(p *Matter) { p.Judged, p.Amount, p.PaymentID = true, m.Amount, m.PaymentID })
+			s.payment(slotJudge, r.Key, func(p *LatePayment) { p.Decided, p.Amount, p.PaymentID = true, m.Amount, m.PaymentID })
 		})
 	case event.PaymentRefunded:
-		s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded = true })
+		s.payment(slotRefund, r.Key, func(p *LatePayment) { p.Refunded = true })
 	case event.OrderNeedsAttention:
 		s.HowDecided = ""
 	case event.OrderStepSkipped, event.OrderStepSubstituted:
@@ -187,12 +187,12 @@ func (s *State) decided(r event.Record, d saga.ResolutionData) {
 	if r.Key == SlotGoods {
 		s.GoodsSettled = true
 	}
-	s.payment(slotJudge, r.Key, func(p *Matter) { p.Judged, p.ByHand = true, d.Action })
-	s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded, p.ByHand = true, d.Action })
+	s.payment(slotJudge, r.Key, func(p *LatePayment) { p.Decided, p.ByHand = true, d.Action })
+	s.payment(slotRefund, r.Key, func(p *LatePayment) { p.Refunded, p.ByHand = true, d.Action })
 }
 
 // payment changes the payment that a key is about.
-func (s *State) payment(prefix, key string, change func(*Matter)) {
+func (s *State) payment(prefix, key string, change func(*LatePayment)) {
 	for i := range s.Payments {
 		if prefix+s.Payments[i].ID == key {
 			change(&s.Payments[i])
@@ -227,7 +227,7 @@ type Settled struct {
 // run keeps and its activities get does not grow with the number of late events. It is folded further like any other. When
 // it has no open payment left and More is set, the stream must be folded again.
 func (s State) Bounded() State {
-	var kept []Matter
+	var kept []LatePayment
 	for _, p := range s.Payments {
 		switch {
 		case !p.open():
@@ -274,13 +274,13 @@ func (s State) Due(arrived, total int64) int64 {
 }
 
 // Payment returns the payment of an item.
-func (s State) Payment(id string) Matter {
+func (s State) Payment(id string) LatePayment {
 	for _, p := range s.Payments {
 		if p.ID == id {
 			return p
 		}
 	}
-	return Matter{}
+	return LatePayment{}
 }
 
 // Open reports whether something is left to be settled.
@@ -293,13 +293,13 @@ func (s State) Unsettled() bool {
 }
 
 // open returns the oldest payment that is not settled.
-func (s State) open() (Matter, bool) {
+func (s State) open() (LatePayment, bool) {
 	for _, p := range s.Payments {
 		if p.open() {
 			return p, true
 		}
 	}
-	return Matter{}, false
+	return LatePayment{}, false
 }
 
 func (s State) goodsOpen() bool { return s.Goods && !s.GoodsSettled }

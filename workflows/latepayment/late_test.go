@@ -39,7 +39,7 @@ func TestWhatFollowsFromALateEvent(t *testing.T) {
 		require.Equal(t, c.consequential, v.Consequential(), c)
 		require.Equal(t, c.consequential, w.state.Open(), c)
 		require.Equal(t, c.status, w.state.OrderStatus)
-		data, err := event.Decode[latepayment.Verdict](v.Entry("corr", start).Event)
+		data, err := event.Decode[latepayment.LateRecord](v.Entry("corr", start).Event)
 		require.NoError(t, err)
 		require.Contains(t, data.Detail, c.detail)
 		if !c.consequential {
@@ -133,7 +133,7 @@ func TestGoodsWaitForPeopleBehindMoney(t *testing.T) {
 
 // Every row of the table, what it allows and what it does not.
 func TestTheTableOfTheLateDesk(t *testing.T) {
-	situations := map[order.Situation]func(w *world){
+	situations := map[order.AttentionKind]func(w *world){
 		latepayment.LookupStuck: func(w *world) { w.paid(); w.stuck() },
 		latepayment.RefundStuck: func(w *world) { w.paid(); w.do(false); w.stuck() },
 		latepayment.GoodsLeft:   func(w *world) { w.came(event.ShipmentLost, order.StatusCancelled); w.settle() },
@@ -148,16 +148,16 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 				require.Equal(t, situation, w.state.Situation())
 				require.Equal(t, latepayment.Allowed[situation], w.state.Actions())
 				d := order.Resolution{Action: action, Note: "why", Reference: "what"}
-				require.NotEmpty(t, w.state.WhyNotResolvable(order.Resolution{Action: action, Note: "why", Reference: "what", Attention: 7}))
+				require.NotEmpty(t, w.state.RejectResolution(order.Resolution{Action: action, Note: "why", Reference: "what", Attention: 7}))
 				if !slices.Contains(latepayment.Allowed[situation], action) {
-					require.Contains(t, w.state.WhyNotResolvable(d), situation)
+					require.Contains(t, w.state.RejectResolution(d), situation)
 					w.decide(d)
 					_, decided := latepayment.Flow.Decided(&w.state, w.facts.Resolutions)
 					require.False(t, decided)
 					return
 				}
 				if action != order.Retry {
-					require.NotEmpty(t, w.state.WhyNotResolvable(order.Resolution{Action: action}), "it needs a note or a reference")
+					require.NotEmpty(t, w.state.RejectResolution(order.Resolution{Action: action}), "it needs a note or a reference")
 				}
 				d = w.decide(d)
 				require.True(t, w.do(true))
@@ -167,7 +167,7 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 				require.Equal(t, action == order.Retry, w.state.Situation() != "", "a retry leaves it open")
 				w.settle()
 				require.False(t, w.state.Open())
-				require.NotEmpty(t, w.state.WhyNotResolvable(d), "nothing is stuck any more")
+				require.NotEmpty(t, w.state.RejectResolution(d), "nothing is stuck any more")
 			})
 		}
 	}
@@ -242,7 +242,7 @@ func TestEverythingIsSettledOnce(t *testing.T) {
 					w.facts.Resolutions = nil
 					continue
 				}
-				if before.WhyNotResolvable(d) != "" {
+				if before.RejectResolution(d) != "" {
 					w.facts.Resolutions = nil
 					continue
 				}

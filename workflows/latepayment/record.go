@@ -23,11 +23,11 @@ type Recorder struct {
 // Record records late events, and reports whether one of them has consequences.
 func (r Recorder) Record(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
 	var result saga.LateResult
-	given := make([]*verdict, len(in.Events))
+	given := make([]*lateRecord, len(in.Events))
 	for i, e := range in.Events {
-		v := Verdict{ID: e.ID, OrderID: in.ID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
+		v := LateRecord{ID: e.ID, OrderID: in.ID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
 			Status: in.Status, Handled: in.Handled}
-		given[i] = &verdict{Verdict: v, log: r.Log, correlationID: in.CorrelationID, at: activities.Now(ctx, r.Clock)}
+		given[i] = &lateRecord{LateRecord: v, log: r.Log, correlationID: in.CorrelationID, at: activities.Now(ctx, r.Clock)}
 		result.Consequential = result.Consequential || v.Consequential()
 	}
 	if len(given) > 0 {
@@ -45,11 +45,11 @@ func (r Recorder) Record(ctx context.Context, in saga.LateInput) (saga.LateResul
 	return saga.LateResult{Consequential: state.Open()}, activities.ToTemporal(err)
 }
 
-// WriteVerdict records a late event, once per event, in the late stream of its order: the
+// WriteLateRecord records a late event, once per event, in the late stream of its order: the
 // order's stream is closed by its terminal event. It costs the same however long that stream is, and verdicts that are
 // written at the same time share a round trip. Errors: those of the log.
-func WriteVerdict(ctx context.Context, log activities.Log, v Verdict, correlationID string, at time.Time) error {
-	err := verdicts.Do(ctx, &verdict{log: log, Verdict: v, correlationID: correlationID, at: at})
+func WriteLateRecord(ctx context.Context, log activities.Log, v LateRecord, correlationID string, at time.Time) error {
+	err := lateRecords.Do(ctx, &lateRecord{log: log, LateRecord: v, correlationID: correlationID, at: at})
 	if ctx.Err() != nil {
 		err = fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the log")
 	}
@@ -57,36 +57,36 @@ func WriteVerdict(ctx context.Context, log activities.Log, v Verdict, correlatio
 }
 
 const (
-	// verdictTimeout bounds a round trip, verdictBatch the verdicts in it; an append takes 100.
-	verdictTimeout = 30 * time.Second
-	verdictBatch   = 100
-	// verdictStreams is how many streams are written to at once.
-	verdictStreams = 16
+	// recordTimeout bounds a round trip, verdictBatch the verdicts in it; an append takes 100.
+	recordTimeout = 30 * time.Second
+	recordBatch   = 100
+	// recordStreams is how many streams are written to at once.
+	recordStreams = 16
 )
 
-// verdicts groups the records of this process. There is one lane: records of the same order that race for the next version
+// lateRecords groups the records of this process. There is one lane: records of the same order that race for the next version
 // would mostly lose.
-var verdicts = newVerdicts()
+var lateRecords = newLateRecords()
 
-func newVerdicts() *groupcommit.Group[*verdict] {
-	group, err := groupcommit.New(groupcommit.Config[*verdict]{Write: writeVerdicts, Timeout: verdictTimeout, MaxWeight: verdictBatch})
+func newLateRecords() *groupcommit.Group[*lateRecord] {
+	group, err := groupcommit.New(groupcommit.Config[*lateRecord]{Write: writeLateRecords, Timeout: recordTimeout, MaxWeight: recordBatch})
 	if err != nil {
 		panic(err)
 	}
 	return group
 }
 
-// verdict is a record to be written.
-type verdict struct {
-	Verdict
+// lateRecord is a record to be written.
+type lateRecord struct {
+	LateRecord
 	log           activities.Log
 	correlationID string
 	at            time.Time
 }
 
 // entry is the record in one of its slots.
-func (v *verdict) entry(slot string) event.Entry {
-	in := v.Verdict
+func (v *lateRecord) entry(slot string) event.Entry {
+	in := v.LateRecord
 	in.ID = slot
 	return in.Entry(v.correlationID, v.at)
 }
@@ -97,8 +97,8 @@ type place struct {
 	orderID string
 }
 
-// writeVerdicts writes records, those of one order together.
-func writeVerdicts(ctx context.Context, items []*verdict) []error {
+// writeLateRecords writes records, those of one order together.
+func writeLateRecords(ctx context.Context, items []*lateRecord) []error {
 	byPlace := make(map[place][]int)
 	for i, v := range items {
 		p := place{v.log, v.OrderID}
@@ -106,10 +106,10 @@ func writeVerdicts(ctx context.Context, items []*verdict) []error {
 	}
 	errs := make([]error, len(items))
 	var group errgroup.Group
-	group.SetLimit(verdictStreams)
+	group.SetLimit(recordStreams)
 	for p, members := range byPlace {
 		group.Go(func() error {
-			of := make([]*verdict, len(members))
+			of := make([]*lateRecord, len(members))
 			for n, i := range members {
 				of[n] = items[i]
 			}
@@ -124,7 +124,7 @@ func writeVerdicts(ctx context.Context, items []*verdict) []error {
 }
 
 // write appends the records that are not in the log, together, each in the first of its slots that no other event has.
-func (p place) write(ctx context.Context, of []*verdict) []error {
+func (p place) write(ctx context.Context, of []*lateRecord) []error {
 	errs := make([]error, len(of))
 	slots := make(map[string]bool)
 	for _, v := range of {
@@ -156,7 +156,7 @@ func (p place) write(ctx context.Context, of []*verdict) []error {
 }
 
 // missing are the records to be written; taken are the used slots. An error says that all slots of a record have different content.
-func missing(of []*verdict, taken map[string]event.Record, errs []error) []event.Entry {
+func missing(of []*lateRecord, taken map[string]event.Record, errs []error) []event.Entry {
 	var entries []event.Entry
 	for i, v := range of {
 		errs[i] = fault.New(fault.Corrupt, "the slots of late event %s have different content", v.EventID)

@@ -69,11 +69,11 @@ func (g *gateway) Refund(_ context.Context, key string, _ payment.Payment, amoun
 }
 
 // came writes the verdict on a late event, as another process does: the run reads it.
-func (w *world) came(eventType string, status order.Status) latepayment.Verdict {
+func (w *world) came(eventType string, status order.Status) latepayment.LateRecord {
 	w.t.Helper()
 	w.events++
 	id := "evt-" + strconv.Itoa(w.events)
-	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: "cause-" + id, Type: eventType, Status: status}
+	v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: "cause-" + id, Type: eventType, Status: status}
 	w.append(v.Entry("corr", w.at))
 	return v
 }

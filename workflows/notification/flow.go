@@ -42,7 +42,7 @@ const (
 // Flow is the saga of a message to a customer. Any run can finish it; none sends a message for which another attempt has begun.
 var Flow = saga.Flow[State, *Participants]{
 	Name: "notification", Stream: "notice", Subject: "noticeId", Workflow: Workflow, Queue: saga.QueueOrders,
-	Own: own, Endless: true, Private: true, Unattended: true, Begin: (*Participants).begin, Next: next, Details: details,
+	Own: own, Endless: true, Private: true, NoAttention: true, Begin: (*Participants).begin, Next: next, Details: details,
 	StepState: func(s *State, _ string) saga.ViewState { return stepStates[s.Outcome] }, ShownAs: shownAs,
 	Summary: summary, Customer: func(s *State) string { return s.CustomerID },
 	NothingStuck: "nothing is stuck: a message is tried until its deadline, and not repeated when it may have been sent",

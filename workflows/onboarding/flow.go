@@ -21,7 +21,7 @@ const StepWelcome = "welcome"
 // Flow is a customer's onboarding, and what changes about them later. It never ends: the next profile starts a run that publishes it.
 var Flow = saga.Flow[State, *Participants]{
 	Name: "onboarding", Stream: "customer", Subject: "customerId", Workflow: Workflow, Queue: saga.QueueOrders,
-	Own: own, Endless: true, Unattended: true, More: Signal, Details: details,
+	Own: own, Endless: true, NoAttention: true, More: Signal, Details: details,
 	Summary:      func(s *State) string { return "customer " + s.ID + ": registration and profile" },
 	Customer:     func(s *State) string { return s.ID },
 	NothingStuck: "nothing is stuck: a step of an onboarding is tried until it succeeds",

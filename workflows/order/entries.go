@@ -136,8 +136,8 @@ func (s State) CommittedStock(at time.Time) event.Entry {
 // TimeLayout is the form of times in the data of events: RFC 3339, UTC, with milliseconds.
 const TimeLayout = saga.TimeLayout
 
-// WhyNotCancellable says for people why a cancellation cannot be honoured any more, or "" when it can.
-func (s State) WhyNotCancellable() string { return Flow.RefusalText(&s) }
+// RejectCancellation says for people why a cancellation cannot be honoured any more, or "" when it can.
+func (s State) RejectCancellation() string { return Flow.RefusalText(&s) }
 
 // Progress returns the state of each step of the order; see saga.Flow.Progress.
 func (s State) Progress() []StepProgress { return Flow.Progress(&s) }

@@ -37,13 +37,13 @@ const (
 
 // What a person may be asked to act on.
 const (
-	UndoStuck             = saga.UndoStuck
-	CaptureStuck          = "the capture is stuck"
-	ShippedCaptureStuck   = "the capture is stuck after the goods were dispatched"
-	ShippedCaptureRefused = "the capture was refused after the goods were dispatched"
-	CommitStuck           = "the commit of the stock is stuck"
-	DeliveryMissing       = "the parcel is lost or late"
-	GoodsAtLarge          = "the goods were dispatched after a cancellation"
+	UndoStuck                  = saga.UndoStuck
+	CaptureStuck               = "the capture is stuck"
+	ShippedCaptureStuck        = "the capture is stuck after the goods were dispatched"
+	ShippedCaptureRefused      = "the capture was refused after the goods were dispatched"
+	CommitStuck                = "the commit of the stock is stuck"
+	DeliveryMissing            = "the parcel is lost or late"
+	GoodsDispatchedAfterCancel = "the goods were dispatched after a cancellation"
 )
 
 // Flow is the order saga: what is done, in which order, what compensates it, and what is waited for. An immediate order has no
@@ -52,7 +52,7 @@ const (
 var Flow = saga.Flow[State, *Participants]{
 	Name: "order", Stream: "order", Subject: "orderId", Workflow: "OrderSaga", Queue: QueueOrders,
 	Own: own, Clone: clone, Same: same, Reverted: reverted,
-	StatusAttribute: "OrderStatus", Lasting: []Status{StatusAwaitingPayment, StatusAwaitingShipment, StatusShipped},
+	StatusAttribute: "OrderStatus", LongStatuses: []Status{StatusAwaitingPayment, StatusAwaitingShipment, StatusShipped},
 	Signals: []saga.Signal{
 		{Name: SignalPayment, Read: read[PaymentHint]},
 		{Name: SignalShipment, Read: read[ShipmentSignal]},
@@ -68,7 +68,7 @@ var Flow = saga.Flow[State, *Participants]{
 			return []temporal.SearchAttributeUpdate{saga.CustomerID.ValueSet(s.Order.CustomerID), saga.NeedsAttentionAttribute.ValueSet(false)}
 		},
 	},
-	KeepsStatus: staysShipped, WhyNotCancellable: dispatchedText, Completed: taken,
+	KeepsStatus: staysShipped, RejectCancellation: dispatchedText, Completed: taken,
 	Steps: []saga.Step[State, *Participants]{
 		{
 			Name: StepReserve, Kind: saga.Compensable, When: takesStock, Status: StatusReserved, Deadline: ReserveDeadline,
@@ -103,9 +103,9 @@ var Flow = saga.Flow[State, *Participants]{
 				// The bus has no order: what is delivered or lost was dispatched.
 				On:  []string{event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost},
 				For: "the dispatch of the goods", Since: StepConfirm, Deadline: ShipmentDeadline, Overdue: ReasonShipmentTimeout,
-				Stray: &saga.Trouble{
+				AfterCancel: &saga.Trouble{
 					Step: StepDispatch, Text: "the goods were dispatched although the order is being compensated",
-					Situation: GoodsAtLarge,
+					AttentionKind: GoodsDispatchedAfterCancel,
 				},
 			},
 		},

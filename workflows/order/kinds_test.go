@@ -29,7 +29,7 @@ func timelineOf(t *testing.T, o order.Order) (types []string) {
 	for range 50 {
 		facts := order.Facts{}
 		if !s.ConfirmedAt.IsZero() {
-			facts = order.Heard(o.ID, order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e-1"}})
+			facts = order.FactsOf(o.ID, order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e-1"}})
 		}
 		a := order.Next(s, facts, at, order.DefaultTiming())
 		switch {

@@ -233,7 +233,7 @@ func TestFoldRefusesAGap(t *testing.T) {
 // that is open.
 func (w *world) decide(r order.Resolution) bool {
 	s := w.state()
-	if s.WhyNotResolvable(r) != "" {
+	if s.RejectResolution(r) != "" {
 		return false
 	}
 	r.Attention = s.Attention.Count

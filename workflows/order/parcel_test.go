@@ -71,7 +71,7 @@ func (w *shipping) invalid(e event.Entry) string {
 func (w *shipping) run() {
 	for range 1000 {
 		// As a run does: what says nothing new is forgotten.
-		w.facts.Heard = slices.DeleteFunc(w.facts.Heard, func(f saga.Fact) bool {
+		w.facts.Received = slices.DeleteFunc(w.facts.Received, func(f saga.Fact) bool {
 			m := w.meaning(f)
 			return m == saga.PartNothing || m == saga.PartUnusable
 		})
@@ -160,7 +160,7 @@ func (w *shipping) fact(e parcelEvent) saga.Fact {
 // hear has the order hear events, one after the other.
 func (w *shipping) hear(events ...parcelEvent) *shipping {
 	for _, e := range events {
-		w.facts.Hear(w.fact(e))
+		w.facts.AddFact(w.fact(e))
 		w.run()
 	}
 	return w
@@ -169,7 +169,7 @@ func (w *shipping) hear(events ...parcelEvent) *shipping {
 func (w *shipping) resolve(action saga.ResolutionAction) *shipping {
 	w.count++
 	r := saga.Resolution{ID: fmt.Sprintf("r%d", w.count), Action: action, Note: "decided", Reference: "T-1", Attention: w.s.Attention.Count}
-	require.Empty(w.t, w.s.WhyNotResolvable(r))
+	require.Empty(w.t, w.s.RejectResolution(r))
 	w.facts.Resolutions = append(w.facts.Resolutions, r)
 	w.run()
 	return w
@@ -343,7 +343,7 @@ func TestParcelsInAnyOrder(t *testing.T) {
 			if e.kind == order.ShipmentDelivered {
 				come[e.parcel] = true
 			}
-			w.facts.Hear(w.fact(e))
+			w.facts.AddFact(w.fact(e))
 			if (i+1)%atOnce == 0 || i == len(events)-1 {
 				w.run()
 			}
@@ -395,7 +395,7 @@ func TestUnreadEventsOfParcelsAreBounded(t *testing.T) {
 		c.Add(order.FactOf("42", order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: id, Cause: id, ParcelID: id}}))
 	}
 	c.Before(saga.Resume{Late: []saga.LateEvent{{ID: "l", EventID: "l", Type: event.ShipmentDelivered, Identity: "i"}}})
-	require.Len(t, c.Merged().Heard, 100)
+	require.Len(t, c.Merged().Received, 100)
 	require.Len(t, c.Facts(), 151)
 	unused := 0
 	for _, f := range c.Facts() {

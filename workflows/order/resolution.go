@@ -8,13 +8,13 @@ type Resolution = saga.Resolution
 // ResolutionAction is what may be decided.
 type ResolutionAction = saga.ResolutionAction
 
-// Situation is what a person is asked to act on, in words for people.
-type Situation = string
+// AttentionKind is what a person is asked to act on, in words for people.
+type AttentionKind = string
 
 // ResolutionActions lists every decision, and Allowed what may be decided when.
 var (
 	ResolutionActions = saga.ResolutionActions
-	Allowed           = Flow.Situations()
+	Allowed           = Flow.AttentionKinds()
 )
 
 // MaxNote and MaxReference bound the texts of a decision, in characters; MaxResolutions is how many IDs a state remembers.
@@ -36,18 +36,18 @@ const (
 
 // Actions lists what may be decided about what is open; nil when nothing is.
 func (s State) Actions() []ResolutionAction {
-	_, allowed := Flow.Situation(&s)
+	_, allowed := Flow.AttentionKind(&s)
 	return allowed
 }
 
-// Situation says for people what is open; "" when nothing is, or when it settles by itself.
-func (s State) Situation() string {
-	text, _ := Flow.Situation(&s)
+// AttentionKind says for people what is open; "" when nothing is, or when it settles by itself.
+func (s State) AttentionKind() string {
+	text, _ := Flow.AttentionKind(&s)
 	return text
 }
 
-// WhyNotResolvable says for people why a decision does not apply, or "" when it does.
-func (s State) WhyNotResolvable(r Resolution) string { return Flow.WhyNotResolvable(&s, r) }
+// RejectResolution says for people why a decision does not apply, or "" when it does.
+func (s State) RejectResolution(r Resolution) string { return Flow.RejectResolution(&s, r) }
 
 // Decided returns the first decision that applies and is not recorded yet.
 func (s State) Decided(f Facts) (Resolution, bool) { return Flow.Decided(&s, f.Resolutions) }

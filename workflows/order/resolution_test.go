@@ -60,7 +60,7 @@ func cancelledAtTheWarehouse(w *world) {
 }
 
 // situations make an order of every kind that the desk knows.
-var situations = map[order.Situation]func(t *testing.T) *world{
+var situations = map[order.AttentionKind]func(t *testing.T) *world{
 	order.UndoStuck: func(t *testing.T) *world {
 		return stuckAt(t, order.Shipment, order.StepAuthorize, true, cancelledAtTheWarehouse)
 	},
@@ -100,7 +100,7 @@ var situations = map[order.Situation]func(t *testing.T) *world{
 		w.act(happy{})
 		return w
 	},
-	order.GoodsAtLarge: func(t *testing.T) *world {
+	order.GoodsDispatchedAfterCancel: func(t *testing.T) *world {
 		w := newWorld(t, order.Shipment)
 		cancelledAtTheWarehouse(w)
 		w.act(happy{})
@@ -122,11 +122,11 @@ func TestTheTableOfTheDesk(t *testing.T) {
 		for _, action := range order.ResolutionActions {
 			t.Run(situation+"/"+string(action), func(t *testing.T) {
 				w := make(t)
-				require.Equal(t, situation, w.state().Situation())
+				require.Equal(t, situation, w.state().AttentionKind())
 				require.Equal(t, order.Allowed[situation], w.state().Actions())
 				before := timeline(w)
 				if !slices.Contains(order.Allowed[situation], action) {
-					why := w.state().WhyNotResolvable(complete(action))
+					why := w.state().RejectResolution(complete(action))
 					require.Contains(t, why, situation)
 					require.Contains(t, why, string(order.Allowed[situation][0]), "it says what is allowed")
 					w.facts.Resolutions = []order.Resolution{complete(action)}
@@ -144,7 +144,7 @@ func TestTheTableOfTheDesk(t *testing.T) {
 				switch action {
 				case order.Retry:
 					require.Equal(t, []string{event.OrderStepRetried}, decided)
-					require.Equal(t, situation, w.state().Situation(), "it stays open")
+					require.Equal(t, situation, w.state().AttentionKind(), "it stays open")
 				case order.Skip:
 					require.Equal(t, []string{event.OrderStepSkipped, event.OrderAttentionResolved}, decided[:2])
 				case order.Substitute:
@@ -158,7 +158,7 @@ func TestTheTableOfTheDesk(t *testing.T) {
 				}
 				w.hear(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e9"}})
 				drive(w, happy{}, func(order.Action) {
-					require.Equal(t, order.GoodsAtLarge, w.state().Situation(), "nothing else waits any more")
+					require.Equal(t, order.GoodsDispatchedAfterCancel, w.state().AttentionKind(), "nothing else waits any more")
 					require.True(t, w.decide(order.Resolution{ID: "d-2", Action: order.Substitute, Reference: "sent back"}))
 				})
 				w.check()
@@ -169,10 +169,10 @@ func TestTheTableOfTheDesk(t *testing.T) {
 
 // A decision takes the slot of its step: whichever comes second follows the first.
 func TestADecisionAndALateSuccessExcludeEachOther(t *testing.T) {
-	for situation, slot := range map[order.Situation]string{
+	for situation, slot := range map[order.AttentionKind]string{
 		order.UndoStuck: "undo/authorize", order.CaptureStuck: "capture", order.ShippedCaptureStuck: "capture",
 		order.CommitStuck: "commit", order.DeliveryMissing: "deliver",
-		order.ShippedCaptureRefused: "capture/settled", order.GoodsAtLarge: "dispatch",
+		order.ShippedCaptureRefused: "capture/settled", order.GoodsDispatchedAfterCancel: "dispatch",
 	} {
 		w := situations[situation](t)
 		require.True(t, w.decide(complete(order.Skip)))
@@ -183,7 +183,7 @@ func TestADecisionAndALateSuccessExcludeEachOther(t *testing.T) {
 	d := complete(order.Skip)
 	require.True(t, w.decide(d))
 	w.append(w.state().Undone(order.StepAuthorize, w.now))
-	require.Equal(t, "nothing is stuck: the order is compensating", w.state().WhyNotResolvable(d))
+	require.Equal(t, "nothing is stuck: the order is compensating", w.state().RejectResolution(d))
 	w.act(happy{})
 	require.NotContains(t, timeline(w), event.OrderStepSkipped)
 	require.False(t, w.state().Recorded(d.ID))
@@ -206,13 +206,13 @@ func TestWhyNotResolvable(t *testing.T) {
 		"note given":      {order.Resolution{Action: order.Skip, Note: "paid in cash"}, ""},
 		"reference given": {order.Resolution{Action: order.Substitute, Reference: "T-7"}, ""},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.why, stuck.WhyNotResolvable(c.resolution)) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.why, stuck.RejectResolution(c.resolution)) })
 	}
 	w := newWorld(t, order.Immediate)
-	require.Equal(t, "nothing is stuck: the order is accepted", w.state().WhyNotResolvable(complete(order.Skip)))
+	require.Equal(t, "nothing is stuck: the order is accepted", w.state().RejectResolution(complete(order.Skip)))
 	require.Nil(t, w.state().Actions())
 	drive(w, happy{}, nil)
-	require.Equal(t, "the order has ended: it is completed", w.state().WhyNotResolvable(complete(order.Skip)))
+	require.Equal(t, "the order has ended: it is completed", w.state().RejectResolution(complete(order.Skip)))
 }
 
 // Money that was taken is not given back by a decision that nothing was taken.
@@ -222,7 +222,7 @@ func TestCompensateIsRefusedWhenTheMoneyWasTaken(t *testing.T) {
 	d := complete(order.Compensate)
 	require.True(t, w.decide(d))
 	require.Equal(t, order.Action{Kind: order.Lookup, Step: order.StepCapture}, w.act(happy{}))
-	require.NotEmpty(t, w.state().WhyNotResolvable(d))
+	require.NotEmpty(t, w.state().RejectResolution(d))
 	drive(w, happy{}, nil)
 	require.Equal(t, order.StatusCompleted, w.state().Status)
 	w.check()
@@ -271,7 +271,7 @@ func TestWhatTheDeskShows(t *testing.T) {
 
 func TestProgressTellsWhatWasSettledByHand(t *testing.T) {
 	for _, c := range []struct {
-		situation order.Situation
+		situation order.AttentionKind
 		action    order.ResolutionAction
 		step      order.Step
 		state     saga.StepState
@@ -281,14 +281,14 @@ func TestProgressTellsWhatWasSettledByHand(t *testing.T) {
 		{order.CaptureStuck, order.Skip, order.StepCapture, saga.StepSkippedByHand},
 		{order.ShippedCaptureRefused, order.Substitute, order.StepCapture, saga.StepSubstituted},
 		{order.DeliveryMissing, order.Skip, order.StepDeliver, saga.StepSkippedByHand},
-		{order.GoodsAtLarge, order.Substitute, order.StepDispatch, saga.StepSubstituted},
+		{order.GoodsDispatchedAfterCancel, order.Substitute, order.StepDispatch, saga.StepSubstituted},
 	} {
 		w := situations[c.situation](t)
 		require.True(t, w.decide(complete(c.action)))
 		w.act(happy{})
 		require.Contains(t, w.state().Progress(), order.StepProgress{Step: c.step, State: c.state}, c.situation)
 	}
-	require.Contains(t, situations[order.GoodsAtLarge](t).state().Progress(),
+	require.Contains(t, situations[order.GoodsDispatchedAfterCancel](t).state().Progress(),
 		order.StepProgress{Step: order.StepDispatch, State: saga.StepNow})
 }
 

@@ -25,7 +25,7 @@ type Holder struct {
 func (s State) HoldsForNow() bool {
 	switch {
 	case s.Ended, s.Decision == Back:
-		return s.GivesWay()
+		return s.ReleasesStock()
 	case s.Decision == Forward:
 		// A capture that is refused before anything was shipped turns the order back.
 		return s.Capture == CaptureRefused && s.ShippedAt.IsZero()
@@ -33,9 +33,9 @@ func (s State) HoldsForNow() bool {
 	return s.Payment != PaymentPending && s.ConfirmedAt.IsZero()
 }
 
-// GivesWay reports whether the order gives its stock back when it is asked to, or is about to anyway: it is being compensated,
+// ReleasesStock reports whether the order gives its stock back when it is asked to, or is about to anyway: it is being compensated,
 // or nothing is decided and the goods are not on their way.
-func (s State) GivesWay() bool {
+func (s State) ReleasesStock() bool {
 	switch {
 	case s.Ended:
 		return false

@@ -172,8 +172,8 @@ func FactOf(orderID string, payload any) saga.Fact {
 	return saga.Fact{}
 }
 
-// Heard are the facts of a run that has received signals with these payloads.
-func Heard(orderID string, payloads ...any) Facts {
+// FactsOf are the facts of a run that has received signals with these payloads.
+func FactsOf(orderID string, payloads ...any) Facts {
 	c := Flow.Collect(orderID, false)
 	for _, p := range payloads {
 		c.Add(FactOf(orderID, p))

@@ -34,7 +34,7 @@ func TestIDsAndCausesOfSignalsAreCleaned(t *testing.T) {
 
 func TestAShipmentSignalOfAnUnknownKindBringsNothing(t *testing.T) {
 	unknown := order.ShipmentSignal{Kind: "unknown", ShipmentFact: order.ShipmentFact{ID: "s-1", Cause: "s-1"}}
-	require.Equal(t, order.Facts{}, order.Heard("42", unknown))
+	require.Equal(t, order.Facts{}, order.FactsOf("42", unknown))
 	c := order.Flow.Collect("42", false)
 	require.NoError(t, c.Signal(order.SignalShipment, json.RawMessage(`{"kind":"unknown","id":"s-1","cause":"s-1"}`)))
 	require.Empty(t, c.Facts())

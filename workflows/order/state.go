@@ -83,7 +83,7 @@ type AttentionState = saga.AttentionState
 
 // DispatchedAfterCancel reports that goods were dispatched although the order is being compensated: it does not end before a
 // person has acted.
-func (s State) DispatchedAfterCancel() bool { return s.Strayed }
+func (s State) DispatchedAfterCancel() bool { return s.HappenedAfterCancel }
 
 // Fold computes the state from records. They must be a stream from its first version, or the part of one
 // from there. Errors: Unavailable for a gap and for an event whose version is newer than this code, Malformed for data that

@@ -83,19 +83,19 @@ func (w *world) state() order.State {
 }
 
 // hear takes in a signal.
-func (w *world) hear(payload any) { w.facts.Hear(order.FactOf("42", payload)) }
+func (w *world) hear(payload any) { w.facts.AddFact(order.FactOf("42", payload)) }
 
 // heard reports whether an event of the type was heard.
 func (w *world) heard(eventType string) bool {
-	return slices.ContainsFunc(w.facts.Heard, func(f saga.Fact) bool { return f.Type == eventType })
+	return slices.ContainsFunc(w.facts.Received, func(f saga.Fact) bool { return f.Type == eventType })
 }
 
 // takeNotification takes out the payment notification that the gateway is asked about; nil when there is none.
 func (w *world) takeNotification() *saga.Fact {
 	for _, eventType := range []string{event.PaymentSucceeded, event.PaymentFailed} {
-		if n := slices.IndexFunc(w.facts.Heard, func(f saga.Fact) bool { return f.Type == eventType }); n >= 0 {
-			fact := w.facts.Heard[n]
-			w.facts.Heard = slices.Delete(slices.Clone(w.facts.Heard), n, n+1)
+		if n := slices.IndexFunc(w.facts.Received, func(f saga.Fact) bool { return f.Type == eventType }); n >= 0 {
+			fact := w.facts.Received[n]
+			w.facts.Received = slices.Delete(slices.Clone(w.facts.Received), n, n+1)
 			return &fact
 		}
 	}

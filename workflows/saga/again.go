@@ -48,17 +48,17 @@ func (l *Later) Over(now time.Time, deadline time.Duration) bool {
 // that doubles, until the wait is over.
 const (
 	// firstAskPause and maxAskPause are the first and the longest pause before the participant is asked again, the first
-	// quickAsks times: over about 24 minutes. After that the pause is slowAskPause.
+	// quickAttempts times: over about 24 minutes. After that the pause is slowAskPause.
 	firstAskPause = time.Second
 	maxAskPause   = 5 * time.Minute
-	quickAsks     = 12
+	quickAttempts = 12
 	slowAskPause  = time.Hour
 )
 
 // AskAgainAfter is the pause before a participant is asked again about a notification, when it was asked so often and did not know
 // of it.
 func AskAgainAfter(asked int) time.Duration {
-	if asked > quickAsks {
+	if asked > quickAttempts {
 		return slowAskPause
 	}
 	pause := firstAskPause
@@ -80,6 +80,6 @@ func (f *Flow[S, P]) Unconfirmed(facts *Facts, s S, step string, fact Fact, now 
 	}
 	fact.Asked++
 	fact.NotBefore = now.Add(AskAgainAfter(fact.Asked))
-	facts.Hear(fact)
+	facts.AddFact(fact)
 	return true
 }

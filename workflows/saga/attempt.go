@@ -9,12 +9,12 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// fate is the outcome of an attempt, besides its error.
-type fate int
+// attemptOutcome is the outcome of an attempt, besides its error.
+type attemptOutcome int
 
 const (
 	// answered: the call has answered, or has failed.
-	answered fate = iota
+	answered attemptOutcome = iota
 	// interrupted: a fact has made it pointless to wait. It may still happen: the undo fences it.
 	interrupted
 	// broken: the workflow itself cannot continue; the error is its own.
@@ -23,7 +23,7 @@ const (
 
 // attempt runs a call: inside the workflow task first, where that is allowed, and as a regular activity with durable
 // retry when that did not come through.
-func (d *Driver[In, Out]) attempt(a Action, call *ActivityCall[In, Out], in In, inline bool) (out Out, f fate, err error) {
+func (d *Driver[In, Out]) attempt(a Action, call *ActivityCall[In, Out], in In, inline bool) (out Out, f attemptOutcome, err error) {
 	note := call.Summary
 	if inline {
 		err = callInline(d.ctx, call, in, &out)
@@ -41,7 +41,7 @@ func (d *Driver[In, Out]) attempt(a Action, call *ActivityCall[In, Out], in In, 
 	defer cancel()
 	future := callDurable(ctx, call, d.flow.Durable(in), limit)
 	err = workflow.Await(d.ctx, func() bool {
-		d.flow.TakeIn()
+		d.flow.DrainSignals()
 		// A run that is due continues as new after the attempt; callers do not make it grow meanwhile.
 		d.flow.Drain().Due(d.ctx)
 		return future.IsReady() || d.flow.Interrupts(a)
@@ -106,7 +106,7 @@ func callDurable[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out],
 
 // pausing is what a pause needs of a run.
 type pausing interface {
-	TakeIn()
+	DrainSignals()
 	Facts() int
 	Drain() *Drain
 }
@@ -123,7 +123,7 @@ func pauseSince(ctx workflow.Context, f pausing, facts int, d time.Duration, sum
 	defer cancel()
 	timer := workflow.NewTimerWithOptions(timed, d, workflow.TimerOptions{Summary: Summary(summary)})
 	return workflow.Await(ctx, func() bool {
-		f.TakeIn()
+		f.DrainSignals()
 		return timer.IsReady() || f.Facts() != facts || f.Drain().Due(ctx)
 	})
 }

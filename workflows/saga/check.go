@@ -66,7 +66,7 @@ func (f *Flow[S, P]) checkEndless(c *tableChecker) {
 		c.require(f.Steps[i].Kind == Forward, "every step of an endless flow must be of kind %q", Forward)
 	}
 	c.require(f.Signals == nil && f.TurnBack == nil && f.Late == nil && f.EarlyStream == nil, "an endless flow must have no Signals, TurnBack, Late or EarlyStream: it only receives More")
-	c.require(f.Next == nil || f.Unattended || f.Item != nil, "a flow with Next must have Item, which returns what a step is about")
+	c.require(f.Next == nil || f.NoAttention || f.Item != nil, "a flow with Next must have Item, which returns what a step is about")
 }
 
 // checkRules: the fields of the flow besides its steps are complete, and signal names are unique.
@@ -134,11 +134,11 @@ type tableChecker struct {
 	names, waits map[string]bool
 	pivots       int
 	// pastPivot reports that the row comes after the pivot, forwards how many rows did so before it; awaits that one before it waits.
-	pastPivot bool
-	forwards  int
-	awaits    bool
-	strays    int
-	parts     int
+	pastPivot   bool
+	forwards    int
+	awaits      bool
+	afterCancel int
+	parts       int
 }
 
 // checkSlots: every key that a row may write is its own.
@@ -154,11 +154,11 @@ func checkSlots[S, P any](c *tableChecker, row *Step[S, P]) {
 	c.unique("slot", row.slot())
 	c.unique("slot", row.slot()+slotPending)
 	c.unique("slot", row.slot()+slotSettled)
-	if row.Wait != nil && row.Wait.Stray != nil {
-		c.strays++
-		c.require(c.strays == 1, "only one wait of a flow may have Stray")
-		c.require(!c.names[row.Wait.Stray.Step], "Stray must not have the name of the step %q", row.Wait.Stray.Step)
-		c.unique("slot", row.Wait.Stray.Step)
+	if row.Wait != nil && row.Wait.AfterCancel != nil {
+		c.afterCancel++
+		c.require(c.afterCancel == 1, "only one wait of a flow may have AfterCancel")
+		c.require(!c.names[row.Wait.AfterCancel.Step], "AfterCancel must not have the name of the step %q", row.Wait.AfterCancel.Step)
+		c.unique("slot", row.Wait.AfterCancel.Step)
 	}
 }
 
@@ -247,12 +247,12 @@ func checkWait(c *tableChecker, w *WaitRule) {
 	c.require(w.For != "" && w.Overdue != "" && w.Deadline != "", "a wait must have For, Overdue and Deadline")
 	c.require(c.waits[w.Since], "Since of a wait must name an earlier step, not %q", w.Since)
 	if c.pastPivot {
-		c.require(w.Stray == nil, "only a wait before the pivot may have Stray")
+		c.require(w.AfterCancel == nil, "only a wait before the pivot may have AfterCancel")
 		c.require(w.MissingText != "", "a wait after the pivot must have MissingText")
 		return
 	}
 	c.require(len(w.Trouble) == 0, "a wait before the pivot must not have Trouble: the saga turns back instead")
-	c.require(w.Stray == nil || w.Stray.Step != "" && w.Stray.Text != "" && w.Stray.Situation != "", "Stray must have Step, Text and Situation")
+	c.require(w.AfterCancel == nil || w.AfterCancel.Step != "" && w.AfterCancel.Text != "" && w.AfterCancel.AttentionKind != "", "AfterCancel must have Step, Text and AttentionKind")
 }
 
 // Deadlines are the settings that bound the waits of the table, in its order.

@@ -27,7 +27,7 @@ func (f *Flow[S, P]) Collect(id string, ended bool) *Collected[S, P] {
 
 // Len is how many facts are collected.
 func (c *Collected[S, P]) Len() int {
-	n := len(c.every) + len(c.facts.Cancellations) + len(c.facts.Heard)
+	n := len(c.every) + len(c.facts.Cancellations) + len(c.facts.Received)
 	if c.turn != nil {
 		n++
 	}
@@ -48,7 +48,7 @@ func (c *Collected[S, P]) Before(r Resume) {
 	for _, cancellation := range r.Facts.Cancellations {
 		c.Add(cancellation.fact(c.flow.cancelRequested()))
 	}
-	for _, facts := range [][]Fact{r.Unconfirmed, r.Facts.Heard, r.Missed} {
+	for _, facts := range [][]Fact{r.Unconfirmed, r.Facts.Received, r.Missed} {
 		for _, fact := range facts {
 			c.Add(fact)
 		}
@@ -87,7 +87,7 @@ func (c *Collected[S, P]) Facts() []Fact {
 	for _, cancellation := range c.facts.Cancellations {
 		facts = append(facts, cancellation.fact(c.flow.cancelRequested()))
 	}
-	facts = append(facts, c.facts.Heard...)
+	facts = append(facts, c.facts.Received...)
 	if c.turn != nil {
 		facts = append(facts, *c.turn)
 	}

@@ -24,13 +24,13 @@ func (f *Flow[S, P]) decide(s *S, facts *Facts, now time.Time, timing Timing) Ac
 		return Action{Kind: Close}
 	case facts.Answer != nil && facts.Answer.After == k.Head.Version:
 		return Action{Kind: Record, Entry: facts.Answer.Entry}
-	case k.Attention.Open && n.wentThrough(k.Attention.Step, k.Attention.Undo):
+	case k.Attention.Open && n.attentionIsOver(k.Attention.Step, k.Attention.Undo):
 		return n.attentionResolved()
 	}
 	if r, open := f.Decided(s, facts.Resolutions); open {
 		return n.resolve(r)
 	}
-	if facts.Stuck != nil && !n.attends(*facts.Stuck) && !n.settled(facts.Stuck.Step, facts.Stuck.Undo) {
+	if facts.Stuck != nil && !n.isAttentionFor(*facts.Stuck) && !n.settled(facts.Stuck.Step, facts.Stuck.Undo) {
 		return n.attention(*facts.Stuck)
 	}
 	if c, late := n.tooLate(); late {
@@ -266,7 +266,7 @@ func (n *next[S, P]) completed() any {
 
 // look requests attention once, and waits for a decision.
 func (n *next[S, P]) look(c StuckCall) Action {
-	if !n.attends(c) {
+	if !n.isAttentionFor(c) {
 		return n.attention(c)
 	}
 	return Action{Kind: Wait, Step: c.Step, Until: n.now.Add(lookAgain), For: "an operator"}
@@ -278,18 +278,18 @@ const lookAgain = 30 * 24 * time.Hour
 // back: the pivot decided that everything is compensated, newest first.
 func (n *next[S, P]) back() Action {
 	awaited := n.awaited()
-	if awaited != nil && awaited.Wait.Stray != nil && !n.k.Strayed {
-		return n.attention(StuckCall{Step: awaited.Wait.Stray.Step, Error: awaited.Wait.Stray.Text})
+	if awaited != nil && awaited.Wait.AfterCancel != nil && !n.k.HappenedAfterCancel {
+		return n.attention(StuckCall{Step: awaited.Wait.AfterCancel.Step, Error: awaited.Wait.AfterCancel.Text})
 	}
 	for _, row := range slices.Backward(slices.Collect(n.flow.Applicable(n.s))) {
 		if n.mustUndo(row) {
 			return Action{Kind: Undo, Step: row.Name}
 		}
 	}
-	if n.k.Strayed {
+	if n.k.HappenedAfterCancel {
 		for row := range n.flow.Applicable(n.s) {
-			if row.Wait != nil && row.Wait.Stray != nil && !n.settled(row.Wait.Stray.Step, false) {
-				return n.look(StuckCall{Step: row.Wait.Stray.Step, Error: row.Wait.Stray.Text})
+			if row.Wait != nil && row.Wait.AfterCancel != nil && !n.settled(row.Wait.AfterCancel.Step, false) {
+				return n.look(StuckCall{Step: row.Wait.AfterCancel.Step, Error: row.Wait.AfterCancel.Text})
 			}
 		}
 	}
@@ -357,14 +357,14 @@ func (n *next[S, P]) tooLate() (Cancellation, bool) {
 	return n.facts.Cancellations[0], true
 }
 
-// attends reports whether a person is being asked to act on exactly this.
-func (n *next[S, P]) attends(c StuckCall) bool {
+// isAttentionFor reports whether a person is being asked to act on exactly this.
+func (n *next[S, P]) isAttentionFor(c StuckCall) bool {
 	a := n.k.Attention
 	return a.Open && a.Step == c.Step && a.Item == c.Item && a.Undo == c.Undo
 }
 
-// wentThrough reports whether what needed attention has gone through.
-func (n *next[S, P]) wentThrough(step string, undo bool) bool {
+// attentionIsOver reports whether what needed attention has gone through.
+func (n *next[S, P]) attentionIsOver(step string, undo bool) bool {
 	row := n.flow.row(n.s, step)
 	switch {
 	case undo || row == nil || row.Kind != Await:
@@ -383,7 +383,7 @@ func (n *next[S, P]) settled(step string, undo bool) bool {
 		return n.k.Has(UndoSlot(step))
 	case n.flow.Item != nil:
 		item, open := n.flow.Item(n.s, step)
-		return !open || n.attends(StuckCall{Step: step}) && item != n.k.AttentionItem
+		return !open || n.isAttentionFor(StuckCall{Step: step}) && item != n.k.AttentionItem
 	}
 	row := n.flow.row(n.s, step)
 	if parts := n.flow.partsRow(); row != nil && parts != nil && parts.Parts.follows(step) {
@@ -392,7 +392,7 @@ func (n *next[S, P]) settled(step string, undo bool) bool {
 	}
 	switch {
 	case row == nil:
-		return n.flow.stray(step) != nil && n.k.Has(step)
+		return n.flow.troubleAfterCancel(step) != nil && n.k.Has(step)
 	case row.Parts != nil && row.Parts.Over(n.s):
 		return true
 	case row.Kind == Compensable, row.Kind == Pivot:

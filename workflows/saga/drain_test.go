@@ -24,7 +24,7 @@ func TestAnUpdateThatWaitsIsReleased(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
-	sagatest.BePatient(env)
+	sagatest.ExtendTimeouts(env)
 	waits := &callbacks{}
 	env.RegisterDelayedCallback(func() { env.UpdateWorkflow("ask", "u1", waits) }, 0)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
@@ -57,7 +57,7 @@ func TestAnUpdateThatWaitsIsReleased(t *testing.T) {
 func TestARunIsDueAfterManyUpdates(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
-	sagatest.BePatient(env)
+	sagatest.ExtendTimeouts(env)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
 		var drain saga.Drain
 		for n := range 1000 {

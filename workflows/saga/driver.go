@@ -65,9 +65,9 @@ type Stuck struct {
 
 // Run is a saga's own part of a run: it knows the log, the kit does not.
 type Run[In, Out any] interface {
-	// TakeIn takes in every signal that has arrived. It is called before each decision and while the run waits. Facts
+	// DrainSignals takes in every signal that has arrived. It is called before each decision and while the run waits. Facts
 	// counts what was taken in: a wait ends when it moves.
-	TakeIn()
+	DrainSignals()
 	Facts() int
 
 	// Next decides what to do. It is pure: it looks at nothing but what was folded and taken in.
@@ -125,13 +125,13 @@ func NewDriver[In, Out any](ctx workflow.Context, d *Definition[In, Out], f Run[
 // Run drives the flow to its end: decide, run one action, fold its result.
 func (d *Driver[In, Out]) Run() error {
 	for {
-		d.flow.TakeIn()
+		d.flow.DrainSignals()
 		a := d.flow.Next(workflow.Now(d.ctx))
 		if drain := d.flow.Drain(); drain.Due(d.ctx) && d.flow.MayContinueAsNew() && drain.ready(d.ctx, a.Kind) {
 			if err := drain.Release(d.ctx); err != nil {
 				return err
 			}
-			d.flow.TakeIn()
+			d.flow.DrainSignals()
 			return d.flow.ContinueAsNew()
 		}
 		var err error
@@ -185,7 +185,7 @@ func (d *Driver[In, Out]) raise(a Action, cause error) error {
 	d.batches++
 	pause := slowRetry(d.batches, workflow.GetInfo(d.ctx).OriginalRunID)
 	d.flow.Raise(Stuck{Action: a, Cause: cause, Attempts: d.batches, NextTry: workflow.Now(d.ctx).Add(pause)})
-	d.flow.TakeIn()
+	d.flow.DrainSignals()
 	// What comes while the attention is recorded ends the pause.
 	facts := d.flow.Facts()
 	if d.flow.Next(workflow.Now(d.ctx)).Kind == Record {

@@ -43,7 +43,7 @@ type play struct {
 
 func (p *play) tell(words ...string) { p.told = append(p.told, strings.Join(words, " ")) }
 
-func (p *play) TakeIn() {
+func (p *play) DrainSignals() {
 	for {
 		var word string
 		if !workflow.GetSignalChannel(p.ctx, "word").ReceiveAsync(&word) {
@@ -123,7 +123,7 @@ func newStage() *stage {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	s := &stage{env: suite.NewTestWorkflowEnvironment(), errs: map[string][]error{}}
-	sagatest.BePatient(s.env)
+	sagatest.ExtendTimeouts(s.env)
 	for _, name := range []string{"Pack", "FindPack", "Unpack", "Hire", "Dismiss", "Send"} {
 		s.env.RegisterActivityWithOptions(func(_ context.Context, in input) (output, error) {
 			s.calls = append(s.calls, name+" "+in.Mode)

@@ -61,8 +61,8 @@ type Answer struct {
 
 // Facts are what a run knows besides the log: what signals and Updates brought, and the results of its own attempts.
 type Facts struct {
-	// Heard has at most one fact of a type, and of types about parts one of a type and part: see PartsRule.
-	Heard         []Fact         `json:"heard,omitempty"`
+	// Received has at most one fact of a type, and of types about parts one of a type and part: see PartsRule.
+	Received      []Fact         `json:"heard,omitempty"`
 	Cancellations []Cancellation `json:"cancellations,omitempty"`
 	Resolutions   []Resolution   `json:"resolutions,omitempty"`
 	// TurnBack asks a saga that is not decided to turn back, and says how it ends then.
@@ -84,9 +84,9 @@ type Facts struct {
 // first returns the fact of the first of the types that was received.
 func (f *Facts) first(types []string) *Fact {
 	for _, t := range types {
-		for i := range f.Heard {
-			if f.Heard[i].Type == t {
-				return &f.Heard[i]
+		for i := range f.Received {
+			if f.Received[i].Type == t {
+				return &f.Received[i]
 			}
 		}
 	}

@@ -58,10 +58,10 @@ type Flow[S, P any] struct {
 	Same func(s *S, data json.RawMessage) bool
 	// Late is the rule about events that come after the saga has ended.
 	Late *LateRule[S]
-	// StatusAttribute is the search attribute that shows the status; default SagaStatus. Lasting are the statuses of the flow in which
+	// StatusAttribute is the search attribute that shows the status; default SagaStatus. LongStatuses are the statuses of the flow in which
 	// sagas may stay for long, besides those of the kit: see Lasts.
 	StatusAttribute string
-	Lasting         []Status
+	LongStatuses    []Status
 	// Reverted reports whether the effect of a step was reverted in another way than by its compensation; for people.
 	Reverted func(s *S, step string) bool
 
@@ -87,8 +87,8 @@ type Flow[S, P any] struct {
 	Begin func(p P, ctx context.Context, in OpenInput, now time.Time) (*event.Entry, error)
 	// Bound removes from a state of an endless flow what the next decision does not need. Again reports that it must be folded again.
 	Bound func(s *S) (again bool)
-	// Private streams are not published. Unattended flows never need attention: what is stuck is tried until it succeeds.
-	Private, Unattended bool
+	// Private streams are not published. NoAttention flows never need attention: what is stuck is tried until it succeeds.
+	Private, NoAttention bool
 	// Details shows a saga to people in the place of its rows. HowResolved and NothingStuck are texts for people in the place of the kit's
 	// own: how what needed attention was resolved, and that nothing needs attention.
 	Details      func(s *S, note string) string
@@ -103,8 +103,8 @@ type Flow[S, P any] struct {
 	Clone func(s *S)
 	// KeepsStatus reports whether a saga keeps its status although an event says the next one.
 	KeepsStatus func(s *S, next Status) bool
-	// WhyNotCancellable says for people why a cancellation cannot be honoured; "" is the kit's own text.
-	WhyNotCancellable func(s *S) string
+	// RejectCancellation says for people why a cancellation cannot be honoured; "" is the kit's own text.
+	RejectCancellation func(s *S) string
 	// Completed adds data to the event that ends a completed saga.
 	Completed func(s *S) any
 }
@@ -194,14 +194,14 @@ type WaitRule struct {
 	Overdue string
 	// Trouble lists events that need attention instead, after the pivot.
 	Trouble []Trouble
-	// Stray is an event that arrives although the saga has turned back: an operator must act before it ends.
-	Stray *Trouble
+	// AfterCancel is an event that arrives although the saga has turned back: an operator must act before it ends.
+	AfterCancel *Trouble
 	// MissingText says for people what is wrong when an operator must act.
 	MissingText string
 }
 
 // Trouble is a received event that needs attention. Step names it in events; for a wait it is the row.
-type Trouble struct{ On, Step, Text, Situation string }
+type Trouble struct{ On, Step, Text, AttentionKind string }
 
 // PendingRule is what follows when a participant answers that it will notify. Lookup decides what a notification is worth, and
 // once more when the time is over.

@@ -148,7 +148,7 @@ func TestTableDecidesTheWholeWay(t *testing.T) {
 	c.wants(saga.Wait, "approve")
 	require.Equal(t, saga.Status("awaiting_approval"), c.state().Status)
 	require.Equal(t, c.now.Add(time.Hour), c.state().Slot("ask").ExpiresAt, "the event says how long the wait lasts")
-	c.facts.Heard = []saga.Fact{{Type: "approval.given", ID: "f", Cause: "e-1", Identity: "i-1"}}
+	c.facts.Received = []saga.Fact{{Type: "approval.given", ID: "f", Cause: "e-1", Identity: "i-1"}}
 	c.wants(saga.Do, "credit")
 	require.True(t, c.state().Caused("i-1"))
 	c.outcome("credit", "card.credited", nil)
@@ -225,7 +225,7 @@ func TestApprovalInViewComesBeforeACancellation(t *testing.T) {
 	c.outcome("lock", "card.locked", nil)
 	c.outcome("charge", "card.charged", nil)
 	c.wants(saga.Wait, "approve")
-	c.facts.Heard = []saga.Fact{{Type: "approval.given", ID: "f"}}
+	c.facts.Received = []saga.Fact{{Type: "approval.given", ID: "f"}}
 	c.facts.Cancellations = []saga.Cancellation{{ID: "c"}}
 	c.wants(saga.Do, "credit")
 	require.True(t, c.state().CancelRefused)
@@ -260,7 +260,7 @@ func TestStuckStepWaitsForAPerson(t *testing.T) {
 			w.wants(saga.Do, "credit")
 			w.facts.Stuck = &saga.StuckCall{Step: "credit", Error: "no answer", Attempts: 1}
 			w.wants(saga.Do, "credit")
-			situation, allowed := w.flow.Situation(ptr(w.state()))
+			situation, allowed := w.flow.AttentionKind(ptr(w.state()))
 			require.Equal(t, "the credit is stuck", situation)
 			require.Equal(t, []saga.ResolutionAction{saga.Retry, saga.Skip, saga.Substitute}, allowed)
 			require.Equal(t, saga.NeedsAttention, w.state().Status)
@@ -354,8 +354,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			again.Name = "again"
 			f.Steps = slices.Insert(f.Steps, 4, again)
 		},
-		`step "approve": Stray must not have the name of the step`: func(f *saga.Flow[topUp, till]) {
-			f.Steps[3].Wait.Stray = &saga.Trouble{Step: "lock", Text: "x", Situation: "y"}
+		`step "approve": AfterCancel must not have the name of the step`: func(f *saga.Flow[topUp, till]) {
+			f.Steps[3].Wait.AfterCancel = &saga.Trouble{Step: "lock", Text: "x", AttentionKind: "y"}
 		},
 		`slots that begin with "undo/" are reserved`:                         func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "undo/lock" },
 		`step "charge": the slot "lock/pending" is used twice`:               func(f *saga.Flow[topUp, till]) { f.Steps[1].Slot = "lock/pending" },
@@ -375,7 +375,7 @@ func TestRecordOfANewerVersionFailsTheTask(t *testing.T) {
 	e.SchemaVersion = 99
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
-	sagatest.BePatient(env)
+	sagatest.ExtendTimeouts(env)
 	env.ExecuteWorkflow(func(workflow.Context) error {
 		saga.Must(c.flow.Fold(c.state(), []event.Record{{Stream: "card-7", Version: 2, Entry: e}}))
 		return nil

@@ -150,7 +150,7 @@ func (f *Flow[S, P]) rowOf(key string) (row *Step[S, P], known bool) {
 			return row.Parts.Follow, true
 		case own && rest == slotSettled, strings.HasPrefix(key, slotUndo) && key[len(slotUndo):] == row.Name:
 			return nil, true
-		case row.Wait != nil && row.Wait.Stray != nil && key == row.Wait.Stray.Step:
+		case row.Wait != nil && row.Wait.AfterCancel != nil && key == row.Wait.AfterCancel.Step:
 			return nil, true
 		}
 	}
@@ -189,7 +189,7 @@ func (f *Flow[S, P]) applyKit(s *S, r event.Record, status Status) (Status, erro
 		k.CancelRefused = true
 	case kindNeedsAttention:
 		return status, event.DecodeInto(r.Event, func(d Attention) {
-			k.Strayed = k.Strayed || f.stray(d.Step) != nil
+			k.HappenedAfterCancel = k.HappenedAfterCancel || f.troubleAfterCancel(d.Step) != nil
 			k.Attention = d.Opened(k.Attention, r.Time)
 			if f.Item != nil {
 				k.AttentionItem, _ = f.Item(s, d.Step)
@@ -218,11 +218,11 @@ func (f *Flow[S, P]) pivotStatus() Status {
 	return ""
 }
 
-// stray returns the rule for events that arrive although the saga has turned back, by the name that events give it.
-func (f *Flow[S, P]) stray(step string) *Trouble {
+// troubleAfterCancel returns the rule for events that arrive although the saga has turned back, by the name that events give it.
+func (f *Flow[S, P]) troubleAfterCancel(step string) *Trouble {
 	for i := range f.Steps {
-		if w := f.Steps[i].Wait; w != nil && w.Stray != nil && w.Stray.Step == step {
-			return w.Stray
+		if w := f.Steps[i].Wait; w != nil && w.AfterCancel != nil && w.AfterCancel.Step == step {
+			return w.AfterCancel
 		}
 	}
 	return nil
@@ -235,7 +235,7 @@ func (f *Flow[S, P]) hasStep(name string) bool {
 			return true
 		}
 	}
-	return f.stray(name) != nil
+	return f.troubleAfterCancel(name) != nil
 }
 
 // resolved folds a resolution. What settles something else than a step of the table is the flow's to remember.

@@ -147,8 +147,8 @@ func turnBackFact(signal string, e Ending) Fact {
 	return Fact{Type: signal, Data: raw}
 }
 
-// Hear takes in a fact: there is one of a type and part.
-func (f *Facts) Hear(fact Fact) { f.Heard = append(f.without(fact), fact) }
+// AddFact takes in a fact: there is one of a type and part.
+func (f *Facts) AddFact(fact Fact) { f.Received = append(f.without(fact), fact) }
 
 // merge takes in a fact that an event brought: a few cancellations, and one fact of each type to which a row listens; of types about parts
 // one of each part, as far as there is room. It reports whether there was.
@@ -168,7 +168,7 @@ func (f *Flow[S, P]) merge(facts *Facts, fact Fact) (fits bool) {
 	} else if !facts.room(fact) {
 		return false
 	}
-	facts.Hear(fact)
+	facts.AddFact(fact)
 	return true
 }
 
@@ -182,7 +182,7 @@ func (f *Flow[S, P]) listens(eventType string) bool {
 
 // without returns the received facts without that of the same type about the same part.
 func (f *Facts) without(fact Fact) []Fact {
-	return slices.DeleteFunc(slices.Clone(f.Heard), func(h Fact) bool { return h.Type == fact.Type && h.Part == fact.Part })
+	return slices.DeleteFunc(slices.Clone(f.Received), func(h Fact) bool { return h.Type == fact.Type && h.Part == fact.Part })
 }
 
 // has reports whether a fact of the type was received.
@@ -217,10 +217,10 @@ func Clip(s string) string {
 
 // handle registers the Updates. They only set a fact and wait for the answer.
 func (r *run[S, P]) handle(ctx workflow.Context) error {
-	if r.flow.Unattended {
+	if r.flow.NoAttention {
 		return nil
 	}
-	if err := r.persons.Handle(ctx); err != nil || r.flow.Endless {
+	if err := r.interventions.Handle(ctx); err != nil || r.flow.Endless {
 		return err
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
@@ -238,11 +238,11 @@ func (r *run[S, P]) handle(ctx workflow.Context) error {
 }
 
 // cancel requests a cancellation and waits for the answer, which is an event.
-func (r *run[S, P]) cancel(ctx workflow.Context, c Cancellation) (CancelVerdict, error) {
+func (r *run[S, P]) cancel(ctx workflow.Context, c Cancellation) (CancelAnswer, error) {
 	r.drain.Count()
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	if err := awaitStored(disconnected); err != nil {
-		return CancelVerdict{}, err
+		return CancelAnswer{}, err
 	}
 	decided := func() bool { return r.conflict || r.kit().AnswersCancellation() }
 	if !r.drain.Released() && !decided() {
@@ -251,36 +251,36 @@ func (r *run[S, P]) cancel(ctx workflow.Context, c Cancellation) (CancelVerdict,
 	err := workflow.Await(disconnected, func() bool { return r.drain.Released() || decided() })
 	switch {
 	case err != nil:
-		return CancelVerdict{}, err
+		return CancelAnswer{}, err
 	case !decided():
-		return CancelVerdict{}, ErrTryAgain()
+		return CancelAnswer{}, ErrTryAgain()
 	}
-	return r.flow.CancelVerdict(&r.state), nil
+	return r.flow.CancelAnswer(&r.state), nil
 }
 
-// CancelVerdict is the answer to a cancellation of a saga that has been decided.
-func (f *Flow[S, P]) CancelVerdict(s *S) CancelVerdict {
+// CancelAnswer is the answer to a cancellation of a saga that has been decided.
+func (f *Flow[S, P]) CancelAnswer(s *S) CancelAnswer {
 	k := kitOf(s)
-	v := CancelVerdict{Accepted: k.Cancelled(), Status: k.Status}
+	v := CancelAnswer{Accepted: k.Cancelled(), Status: k.Status}
 	if !v.Accepted {
 		v.Detail = f.RefusalText(s)
 	}
 	return v
 }
 
-// ResolveVerdict is the answer to a person's decision, as far as the log knows it.
-func (f *Flow[S, P]) ResolveVerdict(s *S, r Resolution) ResolveVerdict {
-	v := ResolveVerdict{Accepted: kitOf(s).Recorded(r.ID), Status: kitOf(s).Status}
+// ResolveAnswer is the answer to a person's decision, as far as the log knows it.
+func (f *Flow[S, P]) ResolveAnswer(s *S, r Resolution) ResolveAnswer {
+	v := ResolveAnswer{Accepted: kitOf(s).Recorded(r.ID), Status: kitOf(s).Status}
 	if !v.Accepted {
-		v.Detail = f.WhyNotResolvable(s, r)
+		v.Detail = f.RejectResolution(s, r)
 	}
 	return v
 }
 
-// TakeIn takes in every signal that has arrived, and Temporal's own cancellation. The loop calls it before it decides
+// DrainSignals takes in every signal that has arrived, and Temporal's own cancellation. The loop calls it before it decides
 // and while it waits: a signal that is in view when a task begins is never decided over, and none is left when
 // the run continues as new. Coroutines that receive would run after the loop has decided.
-func (r *run[S, P]) TakeIn() {
+func (r *run[S, P]) DrainSignals() {
 	if r.flow.Endless {
 		for r.flow.More != "" && workflow.GetSignalChannel(r.ctx, r.flow.More).ReceiveAsync(nil) {
 			r.changes++
@@ -338,7 +338,7 @@ func (r *run[S, P]) take(fact Fact) {
 	default:
 		r.changes++
 		if k.Ended {
-			r.judge(fact.Late())
+			r.recordLateEvent(fact.Late())
 			return
 		}
 		r.heard.add(fact.Late())
@@ -370,7 +370,7 @@ func (r *run[S, P]) recover() (handedOn bool, err error) {
 	for r.recovering = r.in.Resume.Recover; r.recovering != nil; {
 		if r.kit().Ended && len(r.late) > maxCarried {
 			// They may be many: a run that continues as new hands on only so many.
-			if err := r.judgeLate(false); err != nil {
+			if err := r.recordLate(false); err != nil {
 				return false, err
 			}
 		}
@@ -390,26 +390,26 @@ func (r *run[S, P]) recover() (handedOn bool, err error) {
 	return false, nil
 }
 
-// heard are the events that arrived before the run knew that the saga had ended. Facts merge; these are kept one by one, because
+// afterEnd are the events that arrived before the run knew that the saga had ended. Facts merge; these are kept one by one, because
 // the saga may have ended before they came: a workflow task is discarded when a signal arrives, and its second run learns of
 // the end from the log.
-type heard struct {
+type afterEnd struct {
 	events []LateEvent
 	// asked is how many of them there were when the log was asked last: when it answers that the saga is open, these came in time.
 	asked int
 }
 
-// maxHeard bounds how many of them are kept.
-const maxHeard = 2000
+// maxAfterEnd bounds how many of them are kept.
+const maxAfterEnd = 2000
 
-func (h *heard) add(e LateEvent) {
-	if len(h.events) < maxHeard {
+func (h *afterEnd) add(e LateEvent) {
+	if len(h.events) < maxAfterEnd {
 		h.events = append(h.events, e)
 	}
 }
 
 // ask notes that the log is asked.
-func (h *heard) ask() { h.asked = len(h.events) }
+func (h *afterEnd) ask() { h.asked = len(h.events) }
 
 // open notes that the saga was open when the log was asked.
-func (h *heard) open() { h.events, h.asked = slices.Clone(h.events[h.asked:]), 0 }
+func (h *afterEnd) open() { h.events, h.asked = slices.Clone(h.events[h.asked:]), 0 }

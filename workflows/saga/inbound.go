@@ -34,9 +34,9 @@ func Starts(t event.Type) Inbound { return Inbound{Type: t, Role: RoleStart} }
 // Cancels is a type of events that request cancellations.
 func Cancels(t event.Type) Inbound { return Inbound{Type: t, Role: RoleCancel} }
 
-// Tells is a type of events that bring facts to sagas. Their data is a D: see StartWith for what D may be; fields that it does not have
+// FactFrom is a type of events that bring facts to sagas. Their data is a D: see StartWith for what D may be; fields that it does not have
 // are passed over. Step functions and rows get it with DataOf. Check, which may be nil, notes what is wrong with a value, and may change it.
-func Tells[D any](t event.Type, check func(d *D, p *Problems)) Inbound {
+func FactFrom[D any](t event.Type, check func(d *D, p *Problems)) Inbound {
 	return Inbound{Type: t, Role: RoleFact, read: func(raw json.RawMessage) (json.RawMessage, error) { return read(raw, "/data", true, check) }}
 }
 

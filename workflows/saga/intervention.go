@@ -149,9 +149,9 @@ func (r Resolution) Validate() error {
 	return fault.NewInvalid("resolution", fields)
 }
 
-// WhyNotIn says for people why a decision does not apply to a situation, or "" when it does. Open is the number of the
+// RejectReason says for people why a decision does not apply to a situation, or "" when it does. Open is the number of the
 // attention that is open.
-func (r Resolution) WhyNotIn(situation string, allowed []ResolutionAction, open int) string {
+func (r Resolution) RejectReason(situation string, allowed []ResolutionAction, open int) string {
 	switch {
 	case r.Attention != 0 && r.Attention != open:
 		return "attention " + strconv.Itoa(r.Attention) + " is not open; the open one is " + strconv.Itoa(open) + ": " + situation
@@ -236,8 +236,8 @@ var (
 	findOut  = []ResolutionAction{Skip, Substitute}
 )
 
-// Situations is what a person may be asked to act on, in words for people, and what may be decided about each.
-func (f *Flow[S, P]) Situations() map[string][]ResolutionAction {
+// AttentionKinds is what a person may be asked to act on, in words for people, and what may be decided about each.
+func (f *Flow[S, P]) AttentionKinds() map[string][]ResolutionAction {
 	all := make(map[string][]ResolutionAction)
 	if !f.Endless {
 		all[UndoStuck] = tried
@@ -248,8 +248,8 @@ func (f *Flow[S, P]) Situations() map[string][]ResolutionAction {
 		past = past || row.Kind == Pivot
 		switch {
 		case row.Kind == Await && row.Wait == nil: // Check says so
-		case row.Kind == Await && row.Wait.Stray != nil:
-			all[row.Wait.Stray.Situation] = findOut
+		case row.Kind == Await && row.Wait.AfterCancel != nil:
+			all[row.Wait.AfterCancel.AttentionKind] = findOut
 		case row.Kind == Await && past:
 			all[row.Wait.MissingText] = findOut
 			if row.Parts != nil {
@@ -291,9 +291,9 @@ func (row *Step[S, P]) unknownText() string {
 	return cmp.Or(row.UnknownText, "it is unknown whether the step "+row.Name+" was done")
 }
 
-// Situation describes for people what needs attention, and returns the allowed actions; "" when nothing is open, or when
+// AttentionKind describes for people what needs attention, and returns the allowed actions; "" when nothing is open, or when
 // it settles by itself.
-func (f *Flow[S, P]) Situation(s *S) (text string, allowed []ResolutionAction) {
+func (f *Flow[S, P]) AttentionKind(s *S) (text string, allowed []ResolutionAction) {
 	n := next[S, P]{flow: f, s: s, k: kitOf(s), facts: &Facts{}}
 	a := n.k.Attention
 	if n.k.Ended || !a.Open || n.settled(a.Step, a.Undo) {
@@ -305,8 +305,8 @@ func (f *Flow[S, P]) Situation(s *S) (text string, allowed []ResolutionAction) {
 	row := f.row(s, a.Step)
 	switch {
 	case row == nil:
-		if stray := f.stray(a.Step); stray != nil {
-			return stray.Situation, findOut
+		if stray := f.troubleAfterCancel(a.Step); stray != nil {
+			return stray.AttentionKind, findOut
 		}
 		return "", nil
 	case row.Parts != nil:
@@ -323,10 +323,10 @@ func (f *Flow[S, P]) Situation(s *S) (text string, allowed []ResolutionAction) {
 	return row.stuckText(), row.decisions()
 }
 
-// WhyNotResolvable says for people why a decision does not apply, or "" when it does.
-func (f *Flow[S, P]) WhyNotResolvable(s *S, r Resolution) string {
+// RejectResolution says for people why a decision does not apply, or "" when it does.
+func (f *Flow[S, P]) RejectResolution(s *S, r Resolution) string {
 	k := kitOf(s)
-	situation, allowed := f.Situation(s)
+	situation, allowed := f.AttentionKind(s)
 	switch {
 	case k.Ended:
 		return "the " + f.Name + " has ended: it is " + string(k.Status)
@@ -335,13 +335,13 @@ func (f *Flow[S, P]) WhyNotResolvable(s *S, r Resolution) string {
 	case situation == "":
 		return "nothing is stuck: the " + f.Name + " is " + string(k.Flow)
 	}
-	return r.WhyNotIn(situation, allowed, k.Attention.Count)
+	return r.RejectReason(situation, allowed, k.Attention.Count)
 }
 
 // Decided returns the first decision that applies and is not recorded yet.
 func (f *Flow[S, P]) Decided(s *S, resolutions []Resolution) (Resolution, bool) {
 	for _, r := range resolutions {
-		if !kitOf(s).Recorded(r.ID) && f.WhyNotResolvable(s, r) == "" {
+		if !kitOf(s).Recorded(r.ID) && f.RejectResolution(s, r) == "" {
 			return r, true
 		}
 	}
@@ -406,8 +406,8 @@ func (n *next[S, P]) howResolved() string {
 // RefusalText says for people why a cancellation cannot be honoured any more, or "" when it can.
 func (f *Flow[S, P]) RefusalText(s *S) string {
 	k := kitOf(s)
-	if f.WhyNotCancellable != nil && !k.Ended {
-		if text := f.WhyNotCancellable(s); text != "" {
+	if f.RejectCancellation != nil && !k.Ended {
+		if text := f.RejectCancellation(s); text != "" {
 			return text
 		}
 	}

@@ -21,8 +21,8 @@ type Interventions struct {
 	// Facts are the decisions that are not recorded yet; Changed is called when there is a new one.
 	Facts   *[]Resolution
 	Changed func()
-	// Verdict returns the answer to a decision.
-	Verdict func(r Resolution) ResolveVerdict
+	// Answer returns the answer to a decision.
+	Answer func(r Resolution) ResolveAnswer
 	// Drain is the run's.
 	Drain *Drain
 	// refused are the reasons of the decisions that were refused, by id: a duplicate gets the same answer. They are few: the
@@ -33,7 +33,7 @@ type Interventions struct {
 // Resolvable is what interventions need of the state of a saga.
 type Resolvable interface {
 	Recorded(resolutionID string) bool
-	WhyNotResolvable(r Resolution) string
+	RejectResolution(r Resolution) string
 }
 
 // Handle registers the Update. It only sets a fact and waits for the answer.
@@ -57,18 +57,18 @@ func (d *Interventions) Handle(ctx workflow.Context) error {
 
 // resolve adds a decision and waits until it is in the log, or no longer applies. A decision that does not apply when it
 // arrives is refused at once.
-func (d *Interventions) resolve(ctx workflow.Context, r Resolution) (ResolveVerdict, error) {
+func (d *Interventions) resolve(ctx workflow.Context, r Resolution) (ResolveAnswer, error) {
 	d.Drain.Count()
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	if err := awaitStored(disconnected); err != nil {
-		return ResolveVerdict{}, err
+		return ResolveAnswer{}, err
 	}
 	err := workflow.Await(disconnected, func() bool {
 		known, over := d.Ready()
 		return known || over || d.Drain.Released()
 	})
 	if err != nil {
-		return ResolveVerdict{}, err
+		return ResolveAnswer{}, err
 	}
 	if !d.Drain.Released() {
 		d.add(r)
@@ -76,16 +76,16 @@ func (d *Interventions) resolve(ctx workflow.Context, r Resolution) (ResolveVerd
 	judged := false
 	err = workflow.Await(disconnected, func() bool {
 		_, over := d.Ready()
-		judged = over || d.judged(r.ID)
+		judged = over || d.isAnswered(r.ID)
 		return judged || d.Drain.Released()
 	})
 	switch {
 	case err != nil:
-		return ResolveVerdict{}, err
+		return ResolveAnswer{}, err
 	case d.Drain.Released() && (!judged || !d.knows(r.ID)):
-		return ResolveVerdict{}, ErrTryAgain()
+		return ResolveAnswer{}, ErrTryAgain()
 	}
-	verdict := d.Verdict(r)
+	verdict := d.Answer(r)
 	if !verdict.Accepted {
 		verdict.Detail = d.refused[r.ID]
 	}
@@ -100,7 +100,7 @@ func (d *Interventions) answered(r Resolution) bool {
 		return false
 	}
 	state, _ := d.State()
-	return state.Recorded(r.ID) || state.WhyNotResolvable(r) != ""
+	return state.Recorded(r.ID) || state.RejectResolution(r) != ""
 }
 
 // knows reports whether a decision was recorded or refused.
@@ -116,7 +116,7 @@ func (d *Interventions) add(r Resolution) {
 	if _, refused := d.refused[r.ID]; refused || state.Recorded(r.ID) || d.pending(r.ID) >= 0 {
 		return
 	}
-	if why := state.WhyNotResolvable(r); why != "" {
+	if why := state.RejectResolution(r); why != "" {
 		d.Refuse(r.ID, why)
 		return
 	}
@@ -126,11 +126,11 @@ func (d *Interventions) add(r Resolution) {
 	d.Changed()
 }
 
-// judged reports whether a decision is answered, and refuses it when it no longer applies.
-func (d *Interventions) judged(id string) bool {
+// isAnswered reports whether a decision is answered, and refuses it when it no longer applies.
+func (d *Interventions) isAnswered(id string) bool {
 	if n := d.pending(id); n >= 0 {
 		state, _ := d.State()
-		switch why := state.WhyNotResolvable((*d.Facts)[n]); {
+		switch why := state.RejectResolution((*d.Facts)[n]); {
 		case state.Recorded(id):
 			*d.Facts = slices.Delete(*d.Facts, n, n+1)
 		case why != "":

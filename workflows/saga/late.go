@@ -18,13 +18,13 @@ const lateBatch = 50
 // maxCarried is how many late events a run that is due hands on to the next one.
 const maxCarried = 200
 
-// judgeLate records every event that arrived after the saga had ended, until no other one has arrived meanwhile or the
+// recordLate records every event that arrived after the saga had ended, until no other one has arrived meanwhile or the
 // run is due, and starts the saga that handles them. First reports that the facts of the run are checked, too.
-func (r *run[S, P]) judgeLate(first bool) error {
+func (r *run[S, P]) recordLate(first bool) error {
 	if first {
 		r.unanswered()
 	}
-	for r.TakeIn(); len(r.late) > 0 || r.unsettled; r.TakeIn() {
+	for r.DrainSignals(); len(r.late) > 0 || r.unsettled; r.DrainSignals() {
 		if r.drain.Due(r.ctx) && len(r.late) <= maxCarried && !r.unsettled {
 			return nil
 		}
@@ -32,7 +32,7 @@ func (r *run[S, P]) judgeLate(first bool) error {
 		k := r.kit()
 		in := LateInput{
 			ID: k.ID, Status: k.Status, CorrelationID: k.CorrelationID, Events: batch,
-			Handled: k.Strayed, Unsettled: r.unsettled, Now: workflow.Now(r.ctx),
+			Handled: k.HappenedAfterCancel, Unsettled: r.unsettled, Now: workflow.Now(r.ctx),
 		}
 		r.late, r.unsettled = r.late[len(batch):], false
 		result, err := UntilDone(r.ctx, r.flow.callLate(), in, r.show)
@@ -46,9 +46,9 @@ func (r *run[S, P]) judgeLate(first bool) error {
 	return nil
 }
 
-// judge keeps an event to be recorded as late, unless no event of the bus brought the fact, or the log has its effect or its answer: what has
+// recordLateEvent keeps an event to be recorded as late, unless no event of the bus brought the fact, or the log has its effect or its answer: what has
 // caused one of the saga's events came in time, and again, as it does when a workflow is reset.
-func (r *run[S, P]) judge(e LateEvent) {
+func (r *run[S, P]) recordLateEvent(e LateEvent) {
 	if e.EventID != "" && !r.flow.Answered(&r.state, e) {
 		r.late = append(r.late, e)
 	}
@@ -67,17 +67,17 @@ func (r *run[S, P]) unanswered() {
 	k := r.kit()
 	for _, c := range r.facts.Cancellations {
 		if !k.Cancelled() && !k.CancelRefused {
-			r.judge(c.fact(r.flow.cancelRequested()).Late())
+			r.recordLateEvent(c.fact(r.flow.cancelRequested()).Late())
 		}
 	}
 	if k.Decision != GoForward {
 		for _, e := range r.heard.events {
-			if r.unheeded(e.Type) {
-				r.judge(e)
+			if r.isUnanswered(e.Type) {
+				r.recordLateEvent(e)
 			}
 		}
 	}
-	for _, facts := range [][]Fact{r.unconfirmed, r.facts.Heard} {
+	for _, facts := range [][]Fact{r.unconfirmed, r.facts.Received} {
 		for _, fact := range facts {
 			r.unused(fact)
 		}
@@ -92,20 +92,20 @@ func (r *run[S, P]) unused(fact Fact) {
 		// It came in time and says nothing new, or an earlier attempt has taken it for late, and what it began is still
 		// to be done.
 		r.unsettled = r.unsettled || r.flow.Late != nil && r.flow.Late.Unsettled != nil && r.flow.Late.Unsettled(fact.Type)
-	case r.flow.notifies(fact.Type), k.Decision != GoForward && !k.Strayed:
-		r.judge(fact.Late())
+	case r.flow.notifies(fact.Type), k.Decision != GoForward && !k.HappenedAfterCancel:
+		r.recordLateEvent(fact.Late())
 	}
 }
 
-// unheeded reports whether nothing that the saga has recorded answers an event of the type that came before its end was known.
-func (r *run[S, P]) unheeded(eventType string) bool {
+// isUnanswered reports whether nothing that the saga has recorded answers an event of the type that came before its end was known.
+func (r *run[S, P]) isUnanswered(eventType string) bool {
 	switch {
 	case eventType == r.flow.cancelRequested():
 		return !r.kit().Cancelled()
 	case r.flow.notifies(eventType):
 		return true
 	}
-	return !r.kit().Strayed
+	return !r.kit().HappenedAfterCancel
 }
 
 // notifies reports whether events of the type notify of the outcome of a step that was pending.

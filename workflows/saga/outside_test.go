@@ -43,7 +43,7 @@ func tickets() *saga.Flow[ticket, desk] {
 		}),
 		Inbound: []saga.Inbound{
 			saga.Starts(event.Type{Name: "ticket.wanted"}), saga.Cancels(event.Type{Name: "ticket.not_wanted"}),
-			saga.Tells(event.Type{Name: "ticket.allowed"}, func(a *approval, p *saga.Problems) { p.Require(len(a.By) < 5, "/by", "is too long") }),
+			saga.FactFrom(event.Type{Name: "ticket.allowed"}, func(a *approval, p *saga.Problems) { p.Require(len(a.By) < 5, "/by", "is too long") }),
 		},
 		Types: []event.Type{{Name: "ticket.held"}, {Name: "ticket.freed"}, {Name: "ticket.allowed_by"}, {Name: "ticket.sent"}},
 		Schemas: fstest.MapFS{

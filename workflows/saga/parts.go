@@ -126,7 +126,7 @@ func (p *PartsRule[S, P]) decisions(s *S) []ResolutionAction {
 // room reports whether a fact about a part fits what is kept.
 func (f *Facts) room(fact Fact) bool {
 	count, size := 1, len(fact.Data)
-	for _, h := range f.Heard {
+	for _, h := range f.Received {
 		if h.Type == fact.Type && h.Part == fact.Part {
 			continue
 		}
@@ -187,7 +187,7 @@ func (r *run[S, P]) readParts() {
 	if row == nil || r.kit().Ended || !r.flow.readsParts(&r.state, row) {
 		return
 	}
-	r.facts.Heard = slices.DeleteFunc(r.facts.Heard, func(fact Fact) bool {
+	r.facts.Received = slices.DeleteFunc(r.facts.Received, func(fact Fact) bool {
 		if !slices.Contains(row.Parts.On, fact.Type) {
 			return false
 		}
@@ -228,8 +228,8 @@ func (n *next[S, P]) partFacts(row *Step[S, P], yield func(f *Fact, result PartR
 		return
 	}
 	for _, t := range row.Parts.On {
-		for i := range n.facts.Heard {
-			if f := &n.facts.Heard[i]; f.Type == t && !yield(f, row.Parts.Interpret(n.s, f)) {
+		for i := range n.facts.Received {
+			if f := &n.facts.Received[i]; f.Type == t && !yield(f, row.Parts.Interpret(n.s, f)) {
 				return
 			}
 		}

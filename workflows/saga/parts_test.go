@@ -139,7 +139,7 @@ func (w *loading) run() saga.Action {
 }
 
 func (w *loading) hear(eventType, name, id string) {
-	w.facts.Hear(saga.Fact{Type: eventType, ID: id, Cause: id, Identity: event.DerivedID(id), Part: name, Data: []byte(fmt.Sprintf(`{"box":%q}`, name))})
+	w.facts.AddFact(saga.Fact{Type: eventType, ID: id, Cause: id, Identity: event.DerivedID(id), Part: name, Data: []byte(fmt.Sprintf(`{"box":%q}`, name))})
 }
 
 func (w *loading) types() (types []string) {
@@ -200,7 +200,7 @@ func TestASkippedPartLeavesTheOthersAwaited(t *testing.T) {
 	w := newLoading(t, 2)
 	w.hear("box.lost", "b", "e1")
 	w.run()
-	_, allowed := w.f.Situation(&w.s)
+	_, allowed := w.f.AttentionKind(&w.s)
 	require.Equal(t, []saga.ResolutionAction{saga.Skip, saga.Substitute}, allowed)
 	w.facts.Resolutions = []saga.Resolution{{ID: "r1", Action: saga.Skip, Note: "why", By: "ada"}}
 	a := w.f.Decide(w.s, w.facts, w.now, func(saga.Deadline) time.Duration { return time.Hour })

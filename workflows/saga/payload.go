@@ -205,8 +205,8 @@ type RecoverResult struct {
 	Next *RecoverCursor `json:"next,omitempty"`
 }
 
-// CancelVerdict answers a cancellation.
-type CancelVerdict struct {
+// CancelAnswer answers a cancellation.
+type CancelAnswer struct {
 	// Accepted reports that the saga is being cancelled, or was.
 	Accepted bool   `json:"accepted"`
 	Status   Status `json:"status"`
@@ -214,8 +214,8 @@ type CancelVerdict struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// ResolveVerdict answers a person's decision.
-type ResolveVerdict struct {
+// ResolveAnswer answers a person's decision.
+type ResolveAnswer struct {
 	// Accepted reports that the log has the decision.
 	Accepted bool   `json:"accepted"`
 	Status   Status `json:"status"`

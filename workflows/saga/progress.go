@@ -62,10 +62,10 @@ func (f *Flow[S, P]) Progress(s *S) []StepProgress {
 			p.State, running = StepNow, true
 		}
 	}
-	if n.k.Strayed {
+	if n.k.HappenedAfterCancel {
 		for _, row := range rows {
-			if row.Wait != nil && row.Wait.Stray != nil {
-				progress = append(progress, StepProgress{row.Wait.Stray.Step, n.k.byHand(row.Wait.Stray.Step, StepNow)})
+			if row.Wait != nil && row.Wait.AfterCancel != nil {
+				progress = append(progress, StepProgress{row.Wait.AfterCancel.Step, n.k.byHand(row.Wait.AfterCancel.Step, StepNow)})
 			}
 		}
 	}

@@ -44,9 +44,9 @@ type run[S, P any] struct {
 	// seen are the newest identities of the events that signals passed on, so that a duplicate changes nothing.
 	seen *recentIDs
 	// changes counts facts; a wait ends when it moves.
-	changes int
-	persons Interventions
-	heard   heard
+	changes       int
+	interventions Interventions
+	heard         afterEnd
 	// recovering is where to continue reading the interrupted runs; nil when all of it is read.
 	recovering *RecoverCursor
 	// drain is what callers see of a run that is about to continue as new.
@@ -83,13 +83,13 @@ func (f *Flow[S, P]) setup(ctx workflow.Context, in Input) (*run[S, P], error) {
 		r.facts, r.outbox.confirmed, r.unconfirmed = in.Resume.Facts, in.Resume.Published, in.Resume.Unconfirmed
 		r.seen, r.late = newRecentIDs(in.Resume.Seen), in.Resume.Late
 	}
-	r.persons = Interventions{
+	r.interventions = Interventions{
 		// Before the stream is open it is not known what is stuck.
 		Ready:   func() (known, over bool) { return r.known, r.conflict },
 		State:   func() (Resolvable, int) { return resolvable[S, P]{f, &r.state}, r.kit().Attention.Count },
 		Facts:   &r.facts.Resolutions,
 		Changed: func() { r.changes++ },
-		Verdict: func(d Resolution) ResolveVerdict { return f.ResolveVerdict(&r.state, d) },
+		Answer:  func(d Resolution) ResolveAnswer { return f.ResolveAnswer(&r.state, d) },
 		Drain:   &r.drain,
 	}
 	if err := r.handle(ctx); err != nil {
@@ -108,8 +108,8 @@ func (r resolvable[S, P]) Recorded(resolutionID string) bool {
 	return kitOf(r.state).Recorded(resolutionID)
 }
 
-func (r resolvable[S, P]) WhyNotResolvable(d Resolution) string {
-	return r.flow.WhyNotResolvable(r.state, d)
+func (r resolvable[S, P]) RejectResolution(d Resolution) string {
+	return r.flow.RejectResolution(r.state, d)
 }
 
 // kit is the kit's part of the state.
@@ -130,7 +130,7 @@ func (r *run[S, P]) run() (Result, error) {
 	case err != nil:
 		return Result{}, err
 	case handedOn:
-		r.TakeIn()
+		r.DrainSignals()
 		return Result{}, r.ContinueAsNew()
 	}
 	calls := r.flow.calls(&r.state)
@@ -139,7 +139,7 @@ func (r *run[S, P]) run() (Result, error) {
 			return Result{}, err
 		}
 		if r.flow.Endless {
-			r.TakeIn() // what came while the last answers were given
+			r.DrainSignals() // what came while the last answers were given
 		}
 	}
 	k := r.kit()
@@ -153,7 +153,7 @@ func (r *run[S, P]) open() error {
 		Known: r.in.Resume != nil, Now: workflow.Now(r.ctx),
 	}
 	if r.flow.Endless {
-		r.TakeIn() // what is said to be there is read now
+		r.DrainSignals() // what is said to be there is read now
 		r.unread = false
 	}
 	result, err := UntilDone(r.ctx, r.flow.callOpen(), in, r.show)
@@ -273,7 +273,7 @@ func (r *run[S, P]) Input(a Action, inline bool) StepInput[S] {
 	case a.Kind == Lookup && row.Pending != nil:
 		if f := r.facts.first(row.Pending.On); f != nil {
 			fact := *f
-			in.Fact, r.facts.Heard = &fact, r.facts.without(fact)
+			in.Fact, r.facts.Received = &fact, r.facts.without(fact)
 		}
 	case a.Kind == Do && r.facts.Later != nil && r.facts.Later.about(a):
 		in.Hint, in.Tries, in.Last = r.facts.Later.Hint, r.facts.Later.Tries, r.facts.Later.Over(workflow.Now(r.ctx), r.settings.Of(row.Deadline))
@@ -307,8 +307,8 @@ func (r *run[S, P]) decided() (Resolution, bool) {
 	return r.flow.Decided(&r.state, r.facts.Resolutions)
 }
 
-// proves reports whether an action asks whether a forward step was done, because a person wants the saga to be compensated.
-func (r *run[S, P]) proves(a Action) bool {
+// isLookupForCompensation reports whether an action asks whether a forward step was done, because a person wants the saga to be compensated.
+func (r *run[S, P]) isLookupForCompensation(a Action) bool {
 	row := r.flow.row(&r.state, a.Step)
 	return a.Kind == Lookup && row != nil && row.Kind == Forward
 }
@@ -326,7 +326,7 @@ func (r *run[S, P]) Fold(a Action, in StepInput[S], out StepResult[S]) error {
 			r.facts.Later = out.Later.After(before, r.in.ID, workflow.Now(r.ctx), r.settings.Of(row.Deadline))
 		}
 	case a.Kind != Lookup || len(out.Tail) > 0 || out.State != nil:
-	case r.proves(a):
+	case r.isLookupForCompensation(a):
 		if d, decided := r.decided(); decided {
 			r.facts.NotDone = d.ID
 		}
@@ -344,9 +344,9 @@ func (r *run[S, P]) Fold(a Action, in StepInput[S], out StepResult[S]) error {
 func (r *run[S, P]) GiveUp(a Action, in StepInput[S], cause error) {
 	r.log.Warn("the outcome of a step stays unknown", "stream", r.flow.StreamOf(r.in.ID), "step", a.Step, "error", cause)
 	switch {
-	case r.proves(a):
+	case r.isLookupForCompensation(a):
 		if d, decided := r.decided(); decided {
-			r.persons.Refuse(d.ID, r.flow.row(&r.state, a.Step).unknownText()+": "+Describe(cause)+
+			r.interventions.Refuse(d.ID, r.flow.row(&r.state, a.Step).unknownText()+": "+Describe(cause)+
 				"; send the decision again later, with a different note")
 		}
 	case a.Kind != Lookup:
@@ -358,20 +358,20 @@ func (r *run[S, P]) GiveUp(a Action, in StepInput[S], cause error) {
 		r.keep(*in.Fact)
 	case !r.facts.has(in.Fact.Type):
 		// It will not come again: its message was acknowledged.
-		r.facts.Hear(*in.Fact)
+		r.facts.AddFact(*in.Fact)
 	}
 }
 
 // keep remembers a notification that the participant did not confirm.
 func (r *run[S, P]) keep(fact Fact) {
-	kept := Facts{Heard: r.unconfirmed}
-	kept.Hear(fact)
-	r.unconfirmed = kept.Heard
+	kept := Facts{Received: r.unconfirmed}
+	kept.AddFact(fact)
+	r.unconfirmed = kept.Received
 }
 
 // Raise has Decide ask an operator to act.
 func (r *run[S, P]) Raise(s Stuck) {
-	if r.flow.Unattended {
+	if r.flow.NoAttention {
 		return
 	}
 	r.facts.Stuck = &StuckCall{
@@ -384,7 +384,7 @@ func (r *run[S, P]) Raise(s Stuck) {
 
 // Patience is the setting, and short once a person is being asked to act.
 func (r *run[S, P]) Patience() time.Duration {
-	if r.flow.Unattended {
+	if r.flow.NoAttention {
 		return AttentionTimeout
 	}
 	if r.kit().Attention.Open {
@@ -433,11 +433,11 @@ func (r *run[S, P]) Close() error {
 	r.publishLater()
 	for judged := false; ; judged = true {
 		err := workflow.Await(r.ctx, func() bool {
-			r.TakeIn()
+			r.DrainSignals()
 			return r.closable() || len(r.late) > 0 || r.drain.Due(r.ctx) || r.unread
 		})
 		if err == nil {
-			err = r.judgeLate(!judged)
+			err = r.recordLate(!judged)
 		}
 		switch {
 		case err != nil:
@@ -451,7 +451,7 @@ func (r *run[S, P]) Close() error {
 			if err := r.drain.Release(r.ctx); err != nil {
 				return err
 			}
-			r.TakeIn()
+			r.DrainSignals()
 			r.facts, r.unconfirmed = Facts{}, nil
 			return r.ContinueAsNew()
 		}

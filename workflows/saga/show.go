@@ -79,5 +79,5 @@ func (f *Flow[S, P]) Lists(before, after *S) bool {
 // Lasts reports whether sagas may stay in a status for long. Then it is listed, and shown in search attributes: running workflows are
 // replayed by this table.
 func (f *Flow[S, P]) Lasts(s Status) bool {
-	return s == Accepted || s == NeedsAttention || s.Terminal() || slices.Contains(f.Lasting, s)
+	return s == Accepted || s == NeedsAttention || s.Terminal() || slices.Contains(f.LongStatuses, s)
 }

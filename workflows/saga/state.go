@@ -70,8 +70,8 @@ type Saga struct {
 	Decision Decision `json:"decision,omitempty"`
 	Ending   Ending   `json:"ending,omitzero"`
 	Ended    bool     `json:"ended,omitempty"`
-	// Strayed reports that a wait was fulfilled although the saga had turned back: it does not end before an operator has acted.
-	Strayed bool `json:"atLarge,omitempty"`
+	// HappenedAfterCancel reports that a wait was fulfilled although the saga had turned back: it does not end before an operator has acted.
+	HappenedAfterCancel bool `json:"atLarge,omitempty"`
 	// Causes are the identities of the events from outside that caused events of the saga; one for each slot at most.
 	Causes []string `json:"causes,omitempty"`
 	// CancelRefused reports whether a cancellation was refused. That refusal is the answer to every later one.

@@ -149,8 +149,8 @@ func (f *Flow[S, P]) stepNames() []string {
 	var names []string
 	for i := range f.Steps {
 		names = append(names, f.Steps[i].Name)
-		if w := f.Steps[i].Wait; w != nil && w.Stray != nil {
-			names = append(names, w.Stray.Step)
+		if w := f.Steps[i].Wait; w != nil && w.AfterCancel != nil {
+			names = append(names, w.AfterCancel.Step)
 		}
 	}
 	return names

@@ -19,8 +19,8 @@ type Info struct {
 	// Queues are the task queues of its workflows and its steps, the workflows' first.
 	Queues []string
 	// Startable reports that requests may start sagas of the flow, Endless that its sagas have no end and cannot be cancelled, Private that their
-	// events are not published, Unattended that they never need attention.
-	Startable, Endless, Private, Unattended bool
+	// events are not published, NoAttention that they never need attention.
+	Startable, Endless, Private, NoAttention bool
 	// LateWorkflow is the workflow type of the flow whose sagas handle what comes after the end of this flow's, with the same IDs; "" for none.
 	LateWorkflow string
 	Steps        []StepInfo
@@ -80,7 +80,7 @@ type Definer interface {
 func (f *Flow[S, P]) Info() Info {
 	info := Info{
 		Name: f.Name, Stream: f.Stream, Workflow: f.WorkflowType(), Subject: f.subject(), Startable: f.Start != nil,
-		Endless: f.Endless, Private: f.Private, Unattended: f.Unattended, Inbound: f.Inbound,
+		Endless: f.Endless, Private: f.Private, NoAttention: f.NoAttention, Inbound: f.Inbound,
 	}
 	if f.Late != nil {
 		info.LateWorkflow = f.Late.Workflow
@@ -200,7 +200,7 @@ func (f *Flow[S, P]) ViewOf(s *S) View {
 	if k.Attention.Open {
 		open := k.Attention
 		v.Attention = &open
-		_, v.Actions = f.Situation(s)
+		_, v.Actions = f.AttentionKind(s)
 	}
 	n := next[S, P]{flow: f, s: s, k: k, facts: &Facts{}}
 	back := k.Decision == GoBack

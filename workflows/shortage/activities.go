@@ -88,7 +88,7 @@ func (s *Activities) ask(ctx context.Context, orderID, sku string) (bool, error)
 		return false, nil
 	case err != nil:
 		return false, err
-	case !state.Opened(), !state.GivesWay():
+	case !state.Opened(), !state.ReleasesStock():
 		return false, nil
 	case state.Decision == order.Back:
 		return true, nil

@@ -54,7 +54,7 @@ func Run(ctx workflow.Context, in Input) (Result, error) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	r := &shortageRun{ctx: ctx, in: in}
 	for {
-		r.TakeIn()
+		r.DrainSignals()
 		counts := r.counts
 		next, err := saga.UntilDone(ctx, callAskHolders, AskInput(in), r.show)
 		if err != nil {
@@ -65,7 +65,7 @@ func Run(ctx workflow.Context, in Input) (Result, error) {
 		}
 		r.last, r.tries = next, r.tries+1
 		r.show("waiting for the orders that were asked")
-		r.TakeIn()
+		r.DrainSignals()
 		switch {
 		case next.Undecided == 0 && r.counts == counts:
 			return Result{SKU: in.SKU, Shortfall: next.Shortfall}, nil
@@ -91,8 +91,8 @@ type shortageRun struct {
 	drain         saga.Drain
 }
 
-// TakeIn takes in the signals, each of which says that there is a new count.
-func (r *shortageRun) TakeIn() {
+// DrainSignals takes in the signals, each of which says that there is a new count.
+func (r *shortageRun) DrainSignals() {
 	for workflow.GetSignalChannel(r.ctx, Signal).ReceiveAsync(nil) {
 		r.counts++
 	}

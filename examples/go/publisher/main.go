@@ -18,7 +18,7 @@ import (
 
 const exchange = "domain_events"
 
-var errNobodyListens = errors.New("nobody listens to this type")
+var errNoSubscriber = errors.New("nobody listens to this type")
 
 func main() {
 	if len(os.Args) != 4 {
@@ -54,7 +54,7 @@ func run(url, eventType, subject, data string) error {
 			fmt.Println(id)
 			return nil
 		}
-		if errors.Is(err, errNobodyListens) || ctx.Err() != nil {
+		if errors.Is(err, errNoSubscriber) || ctx.Err() != nil {
 			return err
 		}
 		// Refused, not answered, or the connection was lost: it may have arrived. Send it again; duplicates do nothing.
@@ -94,7 +94,7 @@ func publish(ctx context.Context, url, key string, message amqp.Publishing) erro
 	// What no queue takes comes back, and is confirmed after that.
 	select {
 	case <-returned:
-		return errNobodyListens
+		return errNoSubscriber
 	default:
 		return nil
 	}

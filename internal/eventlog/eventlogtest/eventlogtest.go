@@ -46,7 +46,7 @@ func Run(t *testing.T, fresh Factory) {
 		for _, c := range groups[group] {
 			t.Run(group+"/"+strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 				open := fresh(t)
-				s := &scene{T: t, ctx: t.Context(), open: open, log: open(t), stream: "order-1", streams: make(map[string]struct{})}
+				s := &fixture{T: t, ctx: t.Context(), open: open, log: open(t), stream: "order-1", streams: make(map[string]struct{})}
 				c.run(s)
 				s.verifyAll()
 			})
@@ -58,11 +58,11 @@ func Run(t *testing.T, fresh Factory) {
 // testCase is one rule of the contract.
 type testCase struct {
 	name string
-	run  func(s *scene)
+	run  func(s *fixture)
 }
 
-// scene is the environment of a case.
-type scene struct {
+// fixture is the environment of a case.
+type fixture struct {
 	*testing.T
 	ctx  context.Context
 	open Opener
@@ -117,20 +117,20 @@ func keysOf(records []event.Record) []string {
 }
 
 // touch adds a stream to those that verifyAll verifies.
-func (s *scene) touch(stream string) {
+func (s *fixture) touch(stream string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streams[stream] = struct{}{}
 }
 
 // append calls Append of the main handle with the main stream.
-func (s *scene) append(head event.Head, list []event.Entry) (event.Head, []event.Record, error) {
+func (s *fixture) append(head event.Head, list []event.Entry) (event.Head, []event.Record, error) {
 	s.touch(s.stream)
 	return s.log.Append(s.ctx, s.stream, head, list)
 }
 
 // must appends with a new handle; it must succeed. It returns the new head.
-func (s *scene) must(stream string, head event.Head, list []event.Entry) event.Head {
+func (s *fixture) must(stream string, head event.Head, list []event.Entry) event.Head {
 	s.Helper()
 	s.touch(stream)
 	newest, _, err := s.open(s.T).Append(s.ctx, stream, head, list)
@@ -139,7 +139,7 @@ func (s *scene) must(stream string, head event.Head, list []event.Entry) event.H
 }
 
 // whole reads a stream with a new handle and verifies it.
-func (s *scene) whole(stream string) []event.Record {
+func (s *fixture) whole(stream string) []event.Record {
 	s.Helper()
 	records, err := s.open(s.T).Read(s.ctx, stream, 0, 0)
 	require.NoError(s, err)
@@ -148,7 +148,7 @@ func (s *scene) whole(stream string) []event.Record {
 }
 
 // verifyAll verifies every stream that the case used, and that its keys are unique.
-func (s *scene) verifyAll() {
+func (s *fixture) verifyAll() {
 	s.Helper()
 	for stream := range s.streams {
 		keys := keysOf(s.whole(stream))
@@ -158,7 +158,7 @@ func (s *scene) verifyAll() {
 }
 
 // headOf reads the head with a new handle.
-func (s *scene) headOf(stream string) event.Head {
+func (s *fixture) headOf(stream string) event.Head {
 	s.Helper()
 	r, ok, err := s.open(s.T).Head(s.ctx, stream)
 	require.NoError(s, err)

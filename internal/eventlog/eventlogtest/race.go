@@ -18,7 +18,7 @@ const racers = 8
 
 // raceCases append concurrently.
 var raceCases = []testCase{
-	{"different keys at one head", func(s *scene) {
+	{"different keys at one head", func(s *fixture) {
 		head := s.must(s.stream, event.Head{}, entries("accept"))
 		errs, tails := make([]error, racers), make([][]event.Record, racers)
 		s.race(func(i int, log Store) {
@@ -37,7 +37,7 @@ var raceCases = []testCase{
 		}
 		require.Equal(s, 1, winners)
 	}},
-	{"the same key with the same content", func(s *scene) {
+	{"the same key with the same content", func(s *fixture) {
 		heads, errs := make([]event.Head, racers), make([]error, racers)
 		s.race(func(i int, log Store) {
 			list := entries("accept")
@@ -52,7 +52,7 @@ var raceCases = []testCase{
 		}
 		require.Len(s, s.whole(s.stream), 1)
 	}},
-	{"the same key with different content", func(s *scene) {
+	{"the same key with different content", func(s *fixture) {
 		errs := make([]error, racers)
 		s.race(func(i int, log Store) {
 			_, _, errs[i] = log.Append(s.ctx, s.stream, event.Head{}, []event.Entry{entry("decide", fmt.Sprint(i))})
@@ -67,7 +67,7 @@ var raceCases = []testCase{
 		}
 		require.Equal(s, 1, winners)
 	}},
-	{"the same batch from all writers", func(s *scene) {
+	{"the same batch from all writers", func(s *fixture) {
 		errs := make([]error, racers)
 		batch := entries("a", "b", "c", "d", "e", "f", "g", "h")
 		s.race(func(i int, log Store) {
@@ -78,7 +78,7 @@ var raceCases = []testCase{
 		}
 		require.Equal(s, []string{"a", "b", "c", "d", "e", "f", "g", "h"}, keysOf(s.whole(s.stream)))
 	}},
-	{"writers retry until they succeed", func(s *scene) {
+	{"writers retry until they succeed", func(s *fixture) {
 		const each = 4
 		s.race(func(i int, log Store) {
 			var head event.Head
@@ -97,7 +97,7 @@ var raceCases = []testCase{
 			}
 		}
 	}},
-	{"many streams at once", func(s *scene) {
+	{"many streams at once", func(s *fixture) {
 		const streams = 24
 		s.race(func(i int, log Store) {
 			for n := range streams / racers {
@@ -115,7 +115,7 @@ var raceCases = []testCase{
 }
 
 // race runs f in concurrent goroutines that start together.
-func (s *scene) race(f func(i int, log Store)) {
+func (s *fixture) race(f func(i int, log Store)) {
 	s.touch(s.stream)
 	var ready, done sync.WaitGroup
 	ready.Add(racers)
@@ -134,7 +134,7 @@ func (s *scene) race(f func(i int, log Store)) {
 }
 
 // appendUntilIn retries like every caller does: a lost race returns the head for the next attempt.
-func (s *scene) appendUntilIn(log eventlog.Log, stream string, head event.Head, list []event.Entry) event.Head {
+func (s *fixture) appendUntilIn(log eventlog.Log, stream string, head event.Head, list []event.Entry) event.Head {
 	s.touch(stream)
 	pending := list
 	for range 1000 {

@@ -13,7 +13,7 @@ import (
 
 // readCases test Read, Head, Find and Streams.
 var readCases = []testCase{
-	{"a stream that does not exist is empty", func(s *scene) {
+	{"a stream that does not exist is empty", func(s *fixture) {
 		records, err := s.log.Read(s.ctx, "order-none", 0, 0)
 		require.NoError(s, err)
 		require.Empty(s, records)
@@ -24,7 +24,7 @@ var readCases = []testCase{
 		require.NoError(s, err)
 		require.False(s, ok)
 	}},
-	{"after and limit", func(s *scene) {
+	{"after and limit", func(s *fixture) {
 		var keys []string
 		for i := range 40 {
 			keys = append(keys, fmt.Sprintf("k%02d", i))
@@ -44,7 +44,7 @@ var readCases = []testCase{
 			}
 		}
 	}},
-	{"heads of streams of every length", func(s *scene) {
+	{"heads of streams of every length", func(s *fixture) {
 		var head event.Head
 		for n := int64(1); n <= 20; n++ {
 			head = s.must(s.stream, head, entries(fmt.Sprintf("k%d", n)))
@@ -56,7 +56,7 @@ var readCases = []testCase{
 			}
 		}
 	}},
-	{"a head after appends of other handles", func(s *scene) {
+	{"a head after appends of other handles", func(s *fixture) {
 		head, _, err := s.append(event.Head{}, entries("k"))
 		require.NoError(s, err)
 		for batch := range 2 {
@@ -71,7 +71,7 @@ var readCases = []testCase{
 			require.Equal(s, head, r.HeadOf())
 		}
 	}},
-	{"find by key", func(s *scene) {
+	{"find by key", func(s *fixture) {
 		s.must(s.stream, event.Head{}, entries("a", "b/1", "b"))
 		s.must("order-2", event.Head{}, entries("only there"))
 		for key, version := range map[string]int64{"a": 1, "b/1": 2, "b": 3} {
@@ -87,7 +87,7 @@ var readCases = []testCase{
 			require.False(s, ok, key)
 		}
 	}},
-	{"streams are ordered by bytes", func(s *scene) {
+	{"streams are ordered by bytes", func(s *fixture) {
 		names := []string{"order-1", "order-1-a", "order-1.a", "order-10", "order-A", "order-a", "order-ü", "sku-1"}
 		for _, name := range []string{"order-ü", "order-a", "sku-1", "order-10", "order-1.a", "order-A", "order-1-a", "order-1"} {
 			s.must(name, event.Head{}, entries("a", "b"))
@@ -104,7 +104,7 @@ var readCases = []testCase{
 			break
 		}
 	}},
-	{"an ended context", func(s *scene) {
+	{"an ended context", func(s *fixture) {
 		head := s.must(s.stream, event.Head{}, entries("a"))
 		ctx, cancel := context.WithCancel(s.ctx)
 		cancel()
@@ -126,14 +126,14 @@ var readCases = []testCase{
 	}},
 }
 
-func requireEnded(s *scene, err error) {
+func requireEnded(s *fixture, err error) {
 	s.Helper()
 	require.ErrorIs(s, err, fault.Unavailable)
 	require.ErrorIs(s, err, context.Canceled)
 }
 
 // list returns the names from Streams.
-func (s *scene) list(prefix, after string) []string {
+func (s *fixture) list(prefix, after string) []string {
 	s.Helper()
 	var names []string
 	for name, err := range s.log.Streams(s.ctx, prefix, after) {

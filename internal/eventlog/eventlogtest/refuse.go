@@ -16,7 +16,7 @@ import (
 
 // refuseCases test what Append refuses. Nothing may be written.
 var refuseCases = []testCase{
-	{"heads that are not in the stream", func(s *scene) {
+	{"heads that are not in the stream", func(s *fixture) {
 		head := s.must(s.stream, event.Head{}, entries("a", "b"))
 		s.must("order-2", event.Head{}, entries("a", "b", "c"))
 		foreign := s.headOf("order-2")
@@ -49,7 +49,7 @@ var refuseCases = []testCase{
 		require.ErrorIs(s, err, fault.Invalid)
 		require.Len(s, s.whole(s.stream), 2)
 	}},
-	{"batches that are empty, too long or have a duplicate key", func(s *scene) {
+	{"batches that are empty, too long or have a duplicate key", func(s *fixture) {
 		long := make([]event.Entry, eventlog.MaxBatch+1)
 		for i := range long {
 			long[i] = entry(fmt.Sprintf("k%d", i), "it")
@@ -63,7 +63,7 @@ var refuseCases = []testCase{
 		}
 		require.Empty(s, s.whole(s.stream))
 	}},
-	{"data that would not be returned unchanged", func(s *scene) {
+	{"data that would not be returned unchanged", func(s *fixture) {
 		for _, data := range []string{
 			``, `null`, `1`, `"text"`, `[]`, `{`, `{}{}`, `{} x`, `{"a":}`, `{"a" 1}`, `{"a":1,}`,
 			`{"a":1.5}`, `{"a":1e3}`, `{"a":1.0}`, `{"a":9007199254740992}`, `{"a":-9007199254740992}`, `{"a":1e400}`, `{"a":-0}`,
@@ -80,7 +80,7 @@ var refuseCases = []testCase{
 		}
 		require.Empty(s, s.whole(s.stream))
 	}},
-	{"data that is too large", func(s *scene) {
+	{"data that is too large", func(s *fixture) {
 		e := entry("k", "it")
 		e.Data = fmt.Appendf(nil, `{"a":"%s"}`, bytes.Repeat([]byte("a"), eventlog.MaxDataBytes))
 		_, _, err := s.append(event.Head{}, []event.Entry{e})
@@ -89,7 +89,7 @@ var refuseCases = []testCase{
 		_, _, err = s.append(event.Head{}, []event.Entry{e})
 		require.NoError(s, err, "the maximum size is accepted")
 	}},
-	{"envelopes that would not be returned unchanged", func(s *scene) {
+	{"envelopes that would not be returned unchanged", func(s *fixture) {
 		for name, change := range map[string]func(*event.Entry){
 			"no key":   func(e *event.Entry) { e.Key = "" },
 			"no type":  func(e *event.Entry) { e.Type = "" },

@@ -13,7 +13,7 @@ import (
 
 // walkCases test Walk.
 var walkCases = []testCase{
-	{"streams by name and records by version", func(s *scene) {
+	{"streams by name and records by version", func(s *fixture) {
 		// More than ten versions, to detect a textual order; names that sort around the separator of document IDs.
 		for _, name := range []string{"sku-b", "order-2", "order-10", "order-1", "order-1.1", "order-1-1", "payment-1", "late-ä"} {
 			var keys []string
@@ -33,8 +33,8 @@ var walkCases = []testCase{
 			require.Equal(s, want, s.walk(selection))
 		}
 	}},
-	{"an empty log", func(s *scene) { require.Empty(s, s.walk(eventlog.Selection{})) }},
-	{"a walk may be stopped", func(s *scene) {
+	{"an empty log", func(s *fixture) { require.Empty(s, s.walk(eventlog.Selection{})) }},
+	{"a walk may be stopped", func(s *fixture) {
 		s.must(s.stream, event.Head{}, entries("a", "b"))
 		for r, err := range s.log.Walk(s.ctx, eventlog.Selection{}) {
 			require.NoError(s, err)
@@ -51,7 +51,7 @@ var walkCases = []testCase{
 }
 
 // walk walks, verifies every stream, and returns the names of the streams.
-func (s *scene) walk(selection eventlog.Selection) string {
+func (s *fixture) walk(selection eventlog.Selection) string {
 	names := ""
 	var records []event.Record
 	verify := func() {

@@ -59,7 +59,7 @@ func open(t *testing.T, s Subject, tweak func(*inventory.Config)) *bench {
 	for i := range b.ledgers {
 		b.gates[i] = gatelog.Wrap(b.log)
 		// An append that a test holds must not time out.
-		config := inventory.Config{Log: b.gates[i], Registry: b.registry, AppendTimeout: testenv.Patience}
+		config := inventory.Config{Log: b.gates[i], Registry: b.registry, AppendTimeout: testenv.Timeout}
 		if tweak != nil {
 			tweak(&config)
 		}

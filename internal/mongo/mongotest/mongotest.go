@@ -16,7 +16,7 @@ import (
 func Database(t testing.TB, o ...*options.ClientOptions) *mongo.Database {
 	t.Helper()
 	uri, name := testenv.MongoDB(t)
-	own := options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience)
+	own := options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Timeout)
 	client, err := mongo.Connect(append([]*options.ClientOptions{own}, o...)...)
 	require.NoError(t, err)
 	db := client.Database(name)

@@ -12,8 +12,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// Patience is the timeout of the helpers.
-const Patience = 90 * time.Second
+// Timeout is the timeout of the helpers.
+const Timeout = 90 * time.Second
 
 // Topology returns unique names. Everything declared with them is deleted when the test ends, if the broker can: RabbitMQ 3.10 refuses it
 // with an internal error shortly after it was started.
@@ -98,7 +98,7 @@ func (l *Listener) Next(t testing.TB) wire.Message {
 	case d, ok := <-l.messages:
 		require.True(t, ok, "the listener's connection was lost")
 		return rabbitmq.FromDelivery(&d)
-	case <-time.After(Patience):
+	case <-time.After(Timeout):
 		require.FailNow(t, "no message came")
 		return wire.Message{}
 	}

@@ -101,7 +101,7 @@ func (n *Node) CloseConnections(t testing.TB, name string) {
 		closed, err := n.closeConnections(name)
 		last.Store(fmt.Sprintf("%d closed, %v", closed, err))
 		return closed > 0
-	}, 2*Patience, 100*time.Millisecond, "the broker lists its connections with a delay: %v", testenv.LazyString(last.Load))
+	}, 2*Timeout, 100*time.Millisecond, "the broker lists its connections with a delay: %v", testenv.LazyString(last.Load))
 }
 
 // closeConnections closes the listed connections and returns how many it closed.
@@ -131,7 +131,7 @@ func (n *Node) closeConnections(name string) (closed int, err error) {
 
 // request sends a request to the management API. A connection that does not exist counts as closed.
 func (n *Node) request(method, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(n.management, "/")+path, nil)
 	if err != nil {

@@ -66,7 +66,7 @@ func bookings() *saga.Flow[booking, hotel] {
 			{Name: "grant", Kind: saga.Await, When: slow, Done: "hotel.granted", Data: func(_ *booking, f *saga.Fact) any { return said{f.ID} },
 				Wait: &saga.WaitRule{
 					On: []string{"hotel.yes"}, For: "the hotel", Since: "ask", Deadline: "HOTEL", Overdue: "hotel_timeout",
-					Stray: &saga.Trouble{Step: "stray", Text: "granted too late", Situation: "the hotel has granted too late"}}},
+					AfterCancel: &saga.Trouble{Step: "stray", Text: "granted too late", AttentionKind: "the hotel has granted too late"}}},
 			{Name: "decide", Kind: saga.Pivot, Status: "settling"},
 			{Name: "charge", Kind: saga.Forward, Do: call, Lookup: look, Done: "pay.charged", Refused: "pay.charge_refused",
 				Reversible: func(s *booking) bool { return !s.Granted }, StuckText: "stuck", FinalText: "stuck for good",

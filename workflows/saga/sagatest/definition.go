@@ -20,7 +20,7 @@ import (
 //
 // Check of the flow finds nothing. Every type of the table, and every one of the kit's own that the flow may write, is in the event catalog,
 // if one of them is. Data of events fits the schemas then. A state survives JSON: what follows from it is the same. Own, Data, When, Held,
-// Reversible, KeepsStatus, Completed, WhyNotCancellable and Reverted say the same when they are called twice and on a state that went
+// Reversible, KeepsStatus, Completed, RejectCancellation and Reverted say the same when they are called twice and on a state that went
 // through JSON, and change nothing. Fold leaves the state before alone. When says what it said after the first event.
 func Definition[S, P any](t testing.TB, flow *saga.Flow[S, P], start Start[S]) {
 	t.Helper()
@@ -165,8 +165,8 @@ func (w *world[S, P]) hooks(s *S) []string {
 	if f.Completed != nil {
 		say("Completed", f.Completed(s))
 	}
-	if f.WhyNotCancellable != nil {
-		say("WhyNotCancellable", f.WhyNotCancellable(s))
+	if f.RejectCancellation != nil {
+		say("RejectCancellation", f.RejectCancellation(s))
 	}
 	a := f.Decide(*s, saga.Facts{}, w.now, w.settings.Of)
 	say("Decide", a)

@@ -18,7 +18,7 @@
 //
 // A flow of another module is tested in the same way: what the package exports has no types of internal packages.
 //
-// BePatient makes Temporal's test environment wait for slow machines.
+// ExtendTimeouts makes Temporal's test environment wait for slow machines.
 //
 // # Contract
 //

@@ -13,8 +13,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// judgeCall checks that a step function is called when it may be.
-func (t *trial[S, P]) judgeCall(e *execution[S, P], row string, rowKind saga.Kind, kind saga.ActionKind) {
+// checkCall checks that a step function is called when it may be.
+func (t *trial[S, P]) checkCall(e *execution[S, P], row string, rowKind saga.Kind, kind saga.ActionKind) {
 	k, l := t.kit(), log(t.records())
 	switch {
 	case kind == saga.Undo && k.Decision != saga.GoBack:
@@ -42,7 +42,7 @@ func (t *trial[S, P]) holds() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(t.cell.fault == "" || t.struck, "the fault has not struck: the saga did not come to its point")
+	check(t.cell.fault == "" || t.injected, "the fault has not struck: the saga did not come to its point")
 	reason := t.cell.journey.Reason
 	check(reason == "" || t.cell.fault != "" || t.cell.scenario != scenario{} || k.Reason == reason, "the saga ends because of %q, and not of %q", k.Reason, reason)
 	check(k.Ended, "the saga has not ended: it is %s", k.Status)
@@ -181,9 +181,9 @@ func (l *ledger[S, P]) checkBack(row *saga.Step[S, P], through bool) {
 	if row.Kind == saga.Forward {
 		l.require(k.Ending.RequestID != "" || !l.log.has(slot, row.Done), "the saga has turned back, and %s is done", row.Name)
 	}
-	if row.Wait != nil && row.Wait.Stray != nil {
+	if row.Wait != nil && row.Wait.AfterCancel != nil {
 		l.require(!l.log.has(slot, row.Done), "the saga has turned back after %s, from where it cannot", row.Name)
-		l.require(!k.Strayed || l.byHand(row.Wait.Stray.Step), "the saga has ended, and no person has decided about %s", row.Wait.Stray.Step)
+		l.require(!k.HappenedAfterCancel || l.byHand(row.Wait.AfterCancel.Step), "the saga has ended, and no person has decided about %s", row.Wait.AfterCancel.Step)
 	}
 	if row.Kind != saga.Compensable {
 		return

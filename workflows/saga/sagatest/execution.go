@@ -74,9 +74,9 @@ func (t *trial[S, P]) start(in saga.Input, at time.Time) *execution[S, P] {
 	}
 	e.flow = e.table()
 	e.env.SetStartTime(at)
-	e.env.SetTestTimeout(Patience)
+	e.env.SetTestTimeout(Timeout)
 	e.env.SetWorkerOptions(worker.Options{
-		DeadlockDetectionTimeout: Patience, Interceptors: []interceptor.WorkerInterceptor{&patient{}, &observer{watched: e}},
+		DeadlockDetectionTimeout: Timeout, Interceptors: []interceptor.WorkerInterceptor{&extendedTimeouts{}, &observer{watched: e}},
 	})
 	e.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: e.flow.WorkflowID(in.ID), TaskQueue: e.flow.Queue})
 	e.env.RegisterWorkflowWithOptions(e.workflow, workflow.RegisterOptions{Name: e.flow.WorkflowType()})
@@ -244,8 +244,8 @@ func (e *execution[S, P]) abandon() {
 	<-e.proceed
 }
 
-// goOn resumes what was abandoned.
-func (e *execution[S, P]) goOn() { e.proceedOnce.Do(func() { close(e.proceed) }) }
+// resume resumes what was abandoned.
+func (e *execution[S, P]) resume() { e.proceedOnce.Do(func() { close(e.proceed) }) }
 
 // signal sends a signal to the run.
 func (e *execution[S, P]) signal(s sent) {

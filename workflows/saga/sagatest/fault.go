@@ -71,8 +71,8 @@ func (p *plan[S, P]) parts() *saga.Step[S, P] {
 	return nil
 }
 
-// errAway is what a call fails with that may come through later.
-func errAway(at point) error {
+// errUnavailable is what a call fails with that may come through later.
+func errUnavailable(at point) error {
 	return fault.New(fault.Unavailable, "%s of %s: no answer", at.op, at.row)
 }
 
@@ -105,16 +105,16 @@ func (p *plan[S, P]) outageAt(at point) time.Duration {
 	return p.Settings.Attention + moreThan
 }
 
-// strike has the fault happen to an attempt. The error is what the attempt fails with.
-func (t *trial[S, P]) strike(e *execution[S, P], a attemptKey) error {
+// inject has the fault happen to an attempt. The error is what the attempt fails with.
+func (t *trial[S, P]) inject(e *execution[S, P], a attemptKey) error {
 	switch t.cell.fault {
 	case faultError:
-		return errAway(t.cell.point)
+		return errUnavailable(t.cell.point)
 	case faultOutage:
 		t.locked(func() {
 			t.outages = append(t.outages, outage{t.cell.point, e.env.Now().Add(t.plan.outageAt(t.cell.point))})
 		})
-		return errAway(t.cell.point)
+		return errUnavailable(t.cell.point)
 	case faultCrash:
 		e.crash()
 		return errGone
@@ -131,7 +131,7 @@ func (t *trial[S, P]) strike(e *execution[S, P], a attemptKey) error {
 	case faultDuplicate:
 		t.repeat()
 	case faultStray:
-		t.stray()
+		t.unrelatedFact()
 	case faultContinue:
 		e.continueAsNew()
 	}

@@ -46,7 +46,7 @@ func (e *execution[S, P]) watch(row *saga.Step[S, P], kind saga.ActionKind, run 
 		if err := e.trial.reach(ctx, e, point{name, string(kind), before}); err != nil {
 			return saga.Outcome{}, err
 		}
-		e.trial.judgeCall(e, name, rowKind, kind)
+		e.trial.checkCall(e, name, rowKind, kind)
 		o, err := run(p, ctx, c)
 		if err != nil {
 			e.trial.note(e, "%s of %s: %v", kind, name, err)

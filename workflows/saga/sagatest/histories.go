@@ -110,7 +110,7 @@ func Record[S, P any](t testing.TB, dir string, c Cells[S, P]) {
 	if err := c.check(); err != nil {
 		t.Fatalf("%v", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	namespace := cmp.Or(os.Getenv(namespaceVariable), client.DefaultNamespace)
 	temporal, err := client.DialContext(ctx, client.Options{HostPort: os.Getenv(addressVariable), Namespace: namespace, Logger: quiet{}})

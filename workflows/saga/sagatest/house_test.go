@@ -179,7 +179,7 @@ func stays() *saga.Flow[stay, *house] {
 			{Name: "ask", Kind: saga.Compensable, When: asks, Undo: &saga.Operation[stay, *house]{}, Done: "owner.asked", Undone: []string{"owner.withdrawn"}},
 			{Name: "agree", Kind: saga.Await, When: asks, Done: "owner.agreed", Wait: &saga.WaitRule{
 				On: []string{"owner.yes"}, For: "the owner", Since: "ask", Deadline: "OWNER", Overdue: "owner_timeout",
-				Stray: &saga.Trouble{Step: "stray", Text: "agreed too late", Situation: "the owner has agreed too late"}}},
+				AfterCancel: &saga.Trouble{Step: "stray", Text: "agreed too late", AttentionKind: "the owner has agreed too late"}}},
 			{Name: "decide", Kind: saga.Pivot, Status: "settling"},
 			{Name: "charge", Kind: saga.Forward, Do: op((*house).Charge), Lookup: find((*house).FindCharge), Done: "stay.charged",
 				Reversible: func(s *stay) bool { return !s.Agreed }, FinalText: "stuck for good"},

@@ -105,7 +105,7 @@ const (
 //
 // Journeys are run without a fault first; their points are the cells. From them follow others: a saga that completes is cancelled at the last
 // moment before the pivot, and what it waited for comes after that; the answers of a compensable step are lost until it is looked up; a
-// person compensates a saga whose reversible step is stuck. An operator decides a minute after attention is requested, when the fault is over: as the journey
+// operator compensates a saga whose reversible step is stuck. An operator decides a minute after attention is requested, when the fault is over: as the journey
 // says, to retry, or to skip where nothing is tried.
 //
 // These must hold for each cell:

@@ -15,8 +15,8 @@ const (
 	rounds = 20
 	// maxTrouble is how many steps of a saga go wrong at most. Before and after them everything works.
 	maxTrouble = 80
-	// calmSteps bounds the rest of a saga, for each row of the table.
-	calmSteps = 12
+	// quietSteps bounds the rest of a saga, for each row of the table.
+	quietSteps = 12
 )
 
 // Model runs random sagas of the flow, 20 for each check of rapid: 2,000 by default, -rapid.checks changes it. It fails the test with
@@ -62,10 +62,10 @@ func (w *world[S, P]) live() {
 	rows := len(w.table.Steps)
 	quiet := w.draw("quiet", rows)
 	trouble := quiet + rapid.IntRange(0, maxTrouble).Draw(w.t, "trouble")
-	for n := range trouble + calmSteps*(rows+2) {
-		w.calm = n < quiet || n >= trouble
-		if !w.calm {
-			w.meddle()
+	for n := range trouble + quietSteps*(rows+2) {
+		w.quiet = n < quiet || n >= trouble
+		if !w.quiet {
+			w.interfere()
 		}
 		if w.step() {
 			w.over()
@@ -80,7 +80,7 @@ func (w *world[S, P]) step() (closed bool) {
 	w.forget()
 	a := w.flow.Decide(w.run.state, w.run.facts, w.now, w.settings.Of)
 	w.note("%s", a)
-	w.judge(a)
+	w.checkAction(a)
 	switch a.Kind {
 	case saga.Close:
 		return true
@@ -101,7 +101,7 @@ func (w *world[S, P]) over() {
 	for _, late := range w.late {
 		w.execute(late, true)
 	}
-	w.calm = false
+	w.quiet = false
 	w.run.facts = w.everything()
 	if a := w.flow.Decide(w.run.state, w.run.facts, w.now, w.settings.Of); a.Kind != saga.Close {
 		w.fail("%s after the end", a)
@@ -114,18 +114,18 @@ func (w *world[S, P]) over() {
 
 // wait: nothing happens, or the time passes. When everything works, what is waited for comes, or a person decides.
 func (w *world[S, P]) wait(a saga.Action) {
-	if !w.calm {
+	if !w.quiet {
 		if w.draw("pass", 2) == 1 {
 			w.now = a.Until
 		}
 		return
 	}
-	if w.person(settling) {
+	if w.operator(settling) {
 		return
 	}
 	types := w.awaited(a.Step)
 	if len(types) > 0 && w.draw("comes", 2) == 0 {
-		w.hear(types[w.draw("which", len(types))])
+		w.receive(types[w.draw("which", len(types))])
 	}
 	w.now = a.Until
 }
@@ -142,9 +142,9 @@ func (w *world[S, P]) awaited(step string) []string {
 	return nil
 }
 
-// person decides about what is open, if that allows one of the actions, and reports whether it does.
-func (w *world[S, P]) person(actions []saga.ResolutionAction) bool {
-	_, allowed := w.flow.Situation(&w.run.state)
+// operator decides about what is open, if that allows one of the actions, and reports whether it does.
+func (w *world[S, P]) operator(actions []saga.ResolutionAction) bool {
+	_, allowed := w.flow.AttentionKind(&w.run.state)
 	allowed = slices.DeleteFunc(slices.Clone(allowed), func(a saga.ResolutionAction) bool { return !slices.Contains(actions, a) })
 	if len(allowed) == 0 {
 		return false

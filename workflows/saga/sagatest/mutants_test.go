@@ -214,7 +214,7 @@ func TestModelNoticesAWrongDecision(t *testing.T) {
 			return a
 		}},
 		"ends without a person": {state: func(s *booking) {
-			if s.Strayed {
+			if s.HappenedAfterCancel {
 				taken("stray", "booking.step_skipped")(s)
 			}
 		}},

@@ -27,7 +27,7 @@ func (t *trial[S, P]) began(e *execution[S, P]) {
 		e.env.RegisterDelayedCallback(func() { t.arrive(e, i) }, in)
 	}
 	if k := t.kit(); k.Attention.Open && !k.Ended {
-		t.callPerson(e, k.Attention.Count, personAfter)
+		t.askOperator(e, k.Attention.Count, operatorAfter)
 	}
 }
 
@@ -35,7 +35,7 @@ func (t *trial[S, P]) began(e *execution[S, P]) {
 func (t *trial[S, P]) appended(e *execution[S, P]) {
 	for _, other := range t.all() {
 		if other != e && t.cell.fault == faultSecond {
-			other.goOn()
+			other.resume()
 		}
 	}
 	s := t.folded()
@@ -45,10 +45,10 @@ func (t *trial[S, P]) appended(e *execution[S, P]) {
 	}
 	e = t.current()
 	if k.Attention.Open {
-		t.callPerson(e, k.Attention.Count, personAfter)
+		t.askOperator(e, k.Attention.Count, operatorAfter)
 	}
-	if t.cell.scenario.strayed != "" && k.Decision == saga.GoBack {
-		t.expect(e, t.cell.scenario.strayed)
+	if t.cell.scenario.unrelated != "" && k.Decision == saga.GoBack {
+		t.expect(e, t.cell.scenario.unrelated)
 	}
 	a := t.plan.Flow.Decide(s, saga.Facts{}, e.env.Now(), t.plan.Settings.Of)
 	row := t.plan.rowOf(point{row: a.Step})
@@ -57,7 +57,7 @@ func (t *trial[S, P]) appended(e *execution[S, P]) {
 		t.cancel()
 		return
 	}
-	if waits && a.Step != t.cell.scenario.strayed {
+	if waits && a.Step != t.cell.scenario.unrelated {
 		t.expect(e, a.Step)
 	}
 }
@@ -76,7 +76,7 @@ func (t *trial[S, P]) expect(e *execution[S, P], row string) {
 		})
 		switch {
 		case expected:
-		case row == t.cell.scenario.strayed:
+		case row == t.cell.scenario.unrelated:
 			t.arrive(e, i)
 		default:
 			e.env.RegisterDelayedCallback(func() { t.arrive(e, i) }, a.After)
@@ -139,9 +139,9 @@ func (t *trial[S, P]) decidedAbout(part string, action saga.ResolutionAction) bo
 	})
 }
 
-// stray sends events to which no row listens, and those of the journey before the saga waits for them. A participant notifies only of
+// unrelatedFact sends events to which no row listens, and those of the journey before the saga waits for them. A participant notifies only of
 // what it was asked.
-func (t *trial[S, P]) stray() {
+func (t *trial[S, P]) unrelatedFact() {
 	t.signal(sent{"sagatest-stray", "stray"})
 	t.signal(sent{saga.SignalFact, saga.Fact{Type: "sagatest.stray", ID: "stray-1", Cause: "stray-1"}})
 	for i, a := range t.arrivals {
@@ -154,16 +154,16 @@ func (t *trial[S, P]) stray() {
 }
 
 const (
-	// personAfter is how long a person takes to decide, personAgain how long until the next decision about the same.
-	personAfter = time.Minute
-	personAgain = 10 * time.Minute
+	// operatorAfter is how long a person takes to decide, personAgain how long until the next decision about the same.
+	operatorAfter = time.Minute
+	operatorAgain = 10 * time.Minute
 )
 
 // call is what a run has a person called about.
 type call struct{ run, attention int }
 
-// callPerson makes an operator decide, after a while, about what needs attention, once.
-func (t *trial[S, P]) callPerson(e *execution[S, P], attention int, after time.Duration) {
+// askOperator makes an operator decide, after a while, about what needs attention, once.
+func (t *trial[S, P]) askOperator(e *execution[S, P], attention int, after time.Duration) {
 	called := false
 	t.locked(func() {
 		called = t.called[call{e.n, attention}]
@@ -181,7 +181,7 @@ func (t *trial[S, P]) decide(e *execution[S, P], attention int) {
 	if e != t.current() || e.gone() || k.Ended || !k.Attention.Open || k.Attention.Count != attention {
 		return
 	}
-	situation, allowed := t.plan.Flow.Situation(&s)
+	situation, allowed := t.plan.Flow.AttentionKind(&s)
 	if len(allowed) == 0 {
 		return
 	}
@@ -210,16 +210,16 @@ func (t *trial[S, P]) decide(e *execution[S, P], attention int) {
 	r := saga.Resolution{Action: action, By: "sagatest", Note: fmt.Sprintf("decision %d", decisions)}
 	r = r.Identified(t.plan.Flow.StreamOf(k.ID), k.Attention, "")
 	t.note(e, "a person decides: %s", action)
-	e.env.UpdateWorkflow(saga.UpdateResolve, r.ID, &verdicts{func(err error) { t.note(e, "the decision is not taken: %v", err) }}, r)
-	e.env.RegisterDelayedCallback(func() { t.decide(e, attention) }, personAgain)
+	e.env.UpdateWorkflow(saga.UpdateResolve, r.ID, &answers{func(err error) { t.note(e, "the decision is not taken: %v", err) }}, r)
+	e.env.RegisterDelayedCallback(func() { t.decide(e, attention) }, operatorAgain)
 }
 
-// verdicts receives the answer to a decision.
-type verdicts struct{ refused func(err error) }
+// answers receives the answer to a decision.
+type answers struct{ refused func(err error) }
 
-func (v *verdicts) Accept()          {}
-func (v *verdicts) Reject(err error) { v.refused(err) }
-func (v *verdicts) Complete(_ any, err error) {
+func (v *answers) Accept()          {}
+func (v *answers) Reject(err error) { v.refused(err) }
+func (v *answers) Complete(_ any, err error) {
 	if err != nil {
 		v.refused(err)
 	}

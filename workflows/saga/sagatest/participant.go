@@ -77,7 +77,7 @@ func (w *world[S, P]) do(row *saga.Step[S, P], in saga.StepInput[S], late bool) 
 
 // choose draws what a participant makes of the first attempt.
 func (w *world[S, P]) choose(row *saga.Step[S, P], last bool) effect {
-	if w.calm {
+	if w.quiet {
 		return happened
 	}
 	effects := []effect{happened, happened, happened, happened, happened, happened}
@@ -140,7 +140,7 @@ func (w *world[S, P]) found(row *saga.Step[S, P], p *participant, in saga.StepIn
 
 func (w *world[S, P]) lookup(row *saga.Step[S, P], in saga.StepInput[S]) saga.Outcome {
 	p := w.participants[row.Name]
-	if p.effect == pending && !p.undone && (w.calm || w.draw("settled", 2) == 1) {
+	if p.effect == pending && !p.undone && (w.quiet || w.draw("settled", 2) == 1) {
 		effects := []effect{happened}
 		if row.Refused != "" {
 			effects = append(effects, refusal)

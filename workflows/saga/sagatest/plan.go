@@ -57,14 +57,14 @@ type scenario struct {
 	// lost is the row whose answers are lost until it is looked up, stuck the forward row that does not come through, so that a person has
 	// the saga compensated.
 	lost, stuck string
-	// strayed is the row that waits in vain: what it waits for comes when the saga has turned back.
-	strayed string
+	// unrelated is the row that waits in vain: what it waits for comes when the saga has turned back.
+	unrelated string
 }
 
 func (s scenario) String() string {
 	switch {
-	case s.strayed != "":
-		return ", " + s.strayed + " too late"
+	case s.unrelated != "":
+		return ", " + s.unrelated + " too late"
 	case s.cancelled:
 		return ", cancelled"
 	case s.lost != "":
@@ -101,9 +101,9 @@ type plan[S, P any] struct {
 	cells []cell
 	// reached are the points of the journeys, by row/operation.
 	reached map[string]bool
-	// struck are the points that have cells.
-	struck map[modal]bool
-	points int
+	// injected are the points that have cells.
+	injected map[modal]bool
+	points   int
 }
 
 // modal is a point in a mode.
@@ -117,7 +117,7 @@ func newPlan[S, P any](t testing.TB, c Cells[S, P]) (*plan[S, P], error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	p := &plan[S, P]{Cells: c, reached: make(map[string]bool), struck: make(map[modal]bool)}
+	p := &plan[S, P]{Cells: c, reached: make(map[string]bool), injected: make(map[modal]bool)}
 	for i := range p.Journeys {
 		p.journey(t, &p.Journeys[i])
 	}
@@ -153,8 +153,8 @@ func (p *plan[S, P]) scenarios(j *Journey, known []point) []scenario {
 	}
 	for i := range p.Flow.Steps {
 		row := &p.Flow.Steps[i]
-		if row.Wait != nil && row.Wait.Stray != nil && slices.Contains(known, point{row.Name, opRecord, before}) {
-			list = append(list, scenario{cancelled: true, strayed: row.Name})
+		if row.Wait != nil && row.Wait.AfterCancel != nil && slices.Contains(known, point{row.Name, opRecord, before}) {
+			list = append(list, scenario{cancelled: true, unrelated: row.Name})
 		}
 		if row.Lookup == nil || !slices.Contains(known, point{row.Name, string(saga.Do), before}) {
 			continue
@@ -180,10 +180,10 @@ func (p *plan[S, P]) add(t testing.TB, c cell, known []point) []point {
 	first := p.first(trial.trace)
 	for n, at := range trial.trace {
 		p.reached[at.row+"/"+at.op] = true
-		if n < first || slices.Contains(known, at) || (p.Once || testing.Short()) && p.struck[modal{c.mode, at}] {
+		if n < first || slices.Contains(known, at) || (p.Once || testing.Short()) && p.injected[modal{c.mode, at}] {
 			continue
 		}
-		p.struck[modal{c.mode, at}] = true
+		p.injected[modal{c.mode, at}] = true
 		p.points++
 		for _, f := range faults {
 			c := trial.cell

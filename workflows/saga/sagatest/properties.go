@@ -8,8 +8,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// judge checks what a run wants to do, from what the log says that it knows.
-func (w *world[S, P]) judge(a saga.Action) {
+// checkAction checks what a run wants to do, from what the log says that it knows.
+func (w *world[S, P]) checkAction(a saga.Action) {
 	l := w.known()
 	row := w.row(a.Step)
 	if a.Kind != saga.Close && l.has(saga.SlotEnd) {
@@ -31,14 +31,14 @@ func (w *world[S, P]) judge(a saga.Action) {
 	}
 	switch a.Kind {
 	case saga.Do:
-		w.judgeDo(l, row, a)
+		w.checkDo(l, row, a)
 	case saga.Undo:
-		w.judgeUndo(l, row)
+		w.checkUndo(l, row)
 	}
 }
 
 // judgeDo: rows are attempted in their order, on their side of the pivot, and not after their outcome or their compensation.
-func (w *world[S, P]) judgeDo(l log, row *saga.Step[S, P], a saga.Action) {
+func (w *world[S, P]) checkDo(l log, row *saga.Step[S, P], a saga.Action) {
 	want := saga.Decision("")
 	if row.Kind == saga.Forward {
 		want = saga.GoForward
@@ -59,7 +59,7 @@ func (w *world[S, P]) judgeDo(l log, row *saga.Step[S, P], a saga.Action) {
 }
 
 // judgeUndo: what may have happened is compensated, newest first, once the saga has turned back.
-func (w *world[S, P]) judgeUndo(l log, row *saga.Step[S, P]) {
+func (w *world[S, P]) checkUndo(l log, row *saga.Step[S, P]) {
 	switch {
 	case w.decision(l) != saga.GoBack:
 		w.fail("%s is compensated although the saga has decided %q", row.Name, w.decision(l))
@@ -228,10 +228,10 @@ func (w *world[S, P]) checkBack(l log, row *saga.Step[S, P]) {
 		w.fail("the saga has turned back, and something of %s is left", row.Name)
 	case row.Kind == saga.Forward && p.effect == happened && w.kit().Ending.RequestID == "":
 		w.fail("the saga has turned back, and %s is done", row.Name)
-	case row.Wait != nil && row.Wait.Stray != nil && l.has(slotOf(row), row.Done):
+	case row.Wait != nil && row.Wait.AfterCancel != nil && l.has(slotOf(row), row.Done):
 		w.fail("the saga has turned back after %s, from where it cannot", row.Name)
-	case row.Wait != nil && row.Wait.Stray != nil && w.kit().Strayed && !w.byHand(l, row.Wait.Stray.Step):
-		w.fail("the saga has ended, and no person has decided about %s", row.Wait.Stray.Step)
+	case row.Wait != nil && row.Wait.AfterCancel != nil && w.kit().HappenedAfterCancel && !w.byHand(l, row.Wait.AfterCancel.Step):
+		w.fail("the saga has ended, and no person has decided about %s", row.Wait.AfterCancel.Step)
 	}
 }
 

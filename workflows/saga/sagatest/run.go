@@ -16,29 +16,29 @@ type attempt[S any] struct {
 // maxLate bounds how many attempts may come late.
 const maxLate = 8
 
-// fate is the outcome of an attempt.
-type fate int
+// attemptOutcome is the outcome of an attempt.
+type attemptOutcome int
 
 const (
-	answered fate = iota
+	answered attemptOutcome = iota
 	// lost: it has not happened when the run gives it up. unrecorded: it has happened, and is not in the log. unanswered: it has happened,
 	// and is in the log, but the run does not receive it.
 	lost
 	unrecorded
 	unanswered
-	fates
+	attemptOutcomes
 )
 
 // perform attempts a call.
 func (w *world[S, P]) perform(a saga.Action) {
 	at := attempt[S]{action: a, in: w.input(a)}
-	f := w.fate(a)
+	f := w.attemptOutcome(a)
 	tail, later, ok := w.attempt(at, f)
 	switch {
 	case f != answered && w.interrupted(a):
 	case f != answered && w.draw("crash", 3) == 2:
 		w.note("    another run takes over")
-		w.takeOver()
+		w.continueAsNewRun()
 	case f != answered || !ok:
 		w.note("    no answer")
 		w.failed(at)
@@ -47,14 +47,14 @@ func (w *world[S, P]) perform(a saga.Action) {
 	}
 }
 
-// fate draws the outcome of an attempt.
-func (w *world[S, P]) fate(a saga.Action) fate {
+// attemptOutcome draws the outcome of an attempt.
+func (w *world[S, P]) attemptOutcome(a saga.Action) attemptOutcome {
 	p := w.participants[a.Step]
 	if a.Item != "" {
 		p = w.participant(a.Step, a.Item)
 	}
 	switch {
-	case w.calm:
+	case w.quiet:
 		return answered
 	case p != nil && p.down:
 		p.down = w.draw("up", 4) < 3
@@ -64,11 +64,11 @@ func (w *world[S, P]) fate(a saga.Action) fate {
 	case p != nil && w.draw("down", 2) == 1:
 		p.down = true
 	}
-	return lost + fate(w.draw("fate", int(fates-lost)))
+	return lost + attemptOutcome(w.draw("fate", int(attemptOutcomes-lost)))
 }
 
 // attempt makes an attempt, with the drawn outcome.
-func (w *world[S, P]) attempt(at attempt[S], f fate) (tail []event.Record, later *saga.Later, ok bool) {
+func (w *world[S, P]) attempt(at attempt[S], f attemptOutcome) (tail []event.Record, later *saga.Later, ok bool) {
 	if f != answered {
 		w.late = append(w.late[max(0, len(w.late)+1-maxLate):], at)
 	}
@@ -103,7 +103,7 @@ func (w *world[S, P]) input(a saga.Action) saga.StepInput[S] {
 			if f := heard(facts, t); f != nil && in.Fact == nil {
 				fact := *f
 				in.Fact = &fact
-				unhear(facts, t)
+				forget(facts, t)
 			}
 		}
 	case a.Kind == saga.Do && facts.Later != nil && facts.Later.Step == a.Step:
@@ -114,23 +114,23 @@ func (w *world[S, P]) input(a saga.Action) saga.StepInput[S] {
 
 // heard returns the received fact of a type; nil if there is none.
 func heard(facts *saga.Facts, eventType string) *saga.Fact {
-	for i := range facts.Heard {
-		if facts.Heard[i].Type == eventType {
-			return &facts.Heard[i]
+	for i := range facts.Received {
+		if facts.Received[i].Type == eventType {
+			return &facts.Received[i]
 		}
 	}
 	return nil
 }
 
-// unhear takes the fact of a type away.
-func unhear(facts *saga.Facts, eventType string) {
+// forget takes the fact of a type away.
+func forget(facts *saga.Facts, eventType string) {
 	var rest []saga.Fact
-	for _, f := range facts.Heard {
+	for _, f := range facts.Received {
 		if f.Type != eventType {
 			rest = append(rest, f)
 		}
 	}
-	facts.Heard = rest
+	facts.Received = rest
 }
 
 // execute does an effect and records its outcome, as the activity of a step does. The tail is what the log has after the input's state.
@@ -170,13 +170,13 @@ func (w *world[S, P]) decide(a saga.Action) {
 	}
 	w.checkCancelled(entries)
 	at := attempt[S]{action: a, in: saga.StepInput[S]{State: w.run.state, Settings: w.settings, Now: w.now, Entries: entries}}
-	if tail, _, ok := w.attempt(at, w.fate(a)); ok {
+	if tail, _, ok := w.attempt(at, w.attemptOutcome(a)); ok {
 		w.run.facts.Stuck = nil
 		w.take(tail)
 		return
 	}
 	w.note("    another run takes over")
-	w.takeOver()
+	w.continueAsNewRun()
 }
 
 // answered takes in what a call has answered.
@@ -217,7 +217,7 @@ func (w *world[S, P]) failed(at attempt[S]) {
 	case a.Kind == saga.Lookup:
 		due := !w.now.Before(w.table.PendingUntil(w.run.state, a.Step, w.settings.Of))
 		if !due && heard(facts, at.in.Fact.Type) == nil {
-			facts.Hear(*at.in.Fact)
+			facts.AddFact(*at.in.Fact)
 		}
 	case a.Kind == saga.Do && row.Kind == saga.Compensable:
 		facts.GivenUp = a.Step
@@ -226,8 +226,8 @@ func (w *world[S, P]) failed(at attempt[S]) {
 		facts.Stuck = &saga.StuckCall{
 			Step: a.Step, Undo: a.Kind == saga.Undo, Error: "no answer", Attempts: w.run.rounds, NextTry: w.now.Add(time.Minute), Item: a.Item,
 		}
-		if w.calm {
-			w.person(settling)
+		if w.quiet {
+			w.operator(settling)
 		}
 	}
 }

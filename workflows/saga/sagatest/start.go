@@ -78,7 +78,7 @@ type decider[S any] interface {
 	Entries(in saga.StepInput[S], step string, o saga.Outcome, at time.Time) ([]event.Entry, error)
 	WithDecisions(in saga.StepInput[S], entries []event.Entry, now time.Time) ([]event.Entry, error)
 	Unconfirmed(facts *saga.Facts, s S, step string, fact saga.Fact, now time.Time, timing saga.Timing) bool
-	Situation(s *S) (text string, allowed []saga.ResolutionAction)
-	WhyNotResolvable(s *S, r saga.Resolution) string
+	AttentionKind(s *S) (text string, allowed []saga.ResolutionAction)
+	RejectResolution(s *S, r saga.Resolution) string
 	Decided(s *S, resolutions []saga.Resolution) (saga.Resolution, bool)
 }

@@ -28,8 +28,8 @@ type trial[S, P any] struct {
 	// runs are all runs, in their order. The last one gets the signals.
 	runs []*execution[S, P]
 	// trace are the points in the order in which they were reached first.
-	trace  []point
-	struck bool
+	trace    []point
+	injected bool
 	// called are the calls for a person.
 	called map[call]bool
 	// calls counts what the runs asked for, decisions how often a person has decided.
@@ -122,7 +122,7 @@ func (t *trial[S, P]) drive() error {
 	first := saga.Input{ID: t.cell.journey.ID, Data: data, CorrelationID: "correlation", CausationID: "cause", CallerID: true}
 	last, err := t.follow(first)
 	for _, e := range t.all() {
-		e.goOn()
+		e.resume()
 		<-e.over
 		err = errors.Join(err, e.err)
 	}
@@ -220,7 +220,7 @@ func (t *trial[S, P]) giveUp(format string, args ...any) {
 	t.fail(format, args...)
 	for _, e := range t.all() {
 		e.cut("")
-		e.goOn()
+		e.resume()
 	}
 }
 
@@ -261,9 +261,9 @@ func (t *trial[S, P]) reach(ctx context.Context, e *execution[S, P], at point) e
 	}
 	t.calls++
 	calls := t.calls
-	away := t.away(e, at)
-	strikes := !t.struck && t.cell.fault != "" && at == t.cell.point
-	t.struck = t.struck || strikes
+	away := t.unavailable(e, at)
+	strikes := !t.injected && t.cell.fault != "" && at == t.cell.point
+	t.injected = t.injected || strikes
 	t.mu.Unlock()
 	switch {
 	case calls > maxCalls:
@@ -271,16 +271,16 @@ func (t *trial[S, P]) reach(ctx context.Context, e *execution[S, P], at point) e
 		return errGone
 	case strikes:
 		t.note(e, "FAULT: %s, %s %s of %s", t.cell.fault, at.at, at.op, at.row)
-		return t.strike(e, a)
+		return t.inject(e, a)
 	case away:
 		t.note(e, "%s of %s fails, %s", at.op, at.row, at.at)
-		return errAway(at)
+		return errUnavailable(at)
 	}
 	return nil
 }
 
-// away reports whether attempts fail at a point.
-func (t *trial[S, P]) away(e *execution[S, P], at point) bool {
+// unavailable reports whether attempts fail at a point.
+func (t *trial[S, P]) unavailable(e *execution[S, P], at point) bool {
 	s := t.cell.scenario
 	if at.op == string(saga.Do) {
 		switch {

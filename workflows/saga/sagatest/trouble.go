@@ -9,9 +9,9 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// meddle has something happen, or nothing.
-func (w *world[S, P]) meddle() {
-	if w.kit().Attention.Open && w.draw("person", 3) == 2 && w.person(saga.ResolutionActions) {
+// interfere has something happen, or nothing.
+func (w *world[S, P]) interfere() {
+	if w.kit().Attention.Open && w.draw("person", 3) == 2 && w.operator(saga.ResolutionActions) {
 		return
 	}
 	const calm, everything = 8, 18
@@ -20,7 +20,7 @@ func (w *world[S, P]) meddle() {
 		w.cancel()
 	case 1, 2, 3:
 		if types := w.listened(); len(types) > 0 {
-			w.hear(types[w.draw("type", len(types))])
+			w.receive(types[w.draw("type", len(types))])
 		}
 	case 4:
 		w.now = w.now.Add(time.Duration(1+w.draw("hours", 40*24)) * time.Hour)
@@ -28,7 +28,7 @@ func (w *world[S, P]) meddle() {
 		w.now = w.now.Add(time.Duration(1+w.draw("seconds", 60*60)) * time.Second)
 	case 6:
 		w.note("another run takes over")
-		w.takeOver()
+		w.continueAsNewRun()
 	case 7:
 		w.anyone()
 	case 8:
@@ -84,11 +84,11 @@ func (w *world[S, P]) fact(eventType string) saga.Fact {
 	return f
 }
 
-// hear passes an event to the run, unless the saga has ended.
-func (w *world[S, P]) hear(eventType string) {
+// receive passes an event to the run, unless the saga has ended.
+func (w *world[S, P]) receive(eventType string) {
 	if !w.kit().Ended {
 		w.note("heard: %s", eventType)
-		w.run.facts.Hear(w.fact(eventType))
+		w.run.facts.AddFact(w.fact(eventType))
 	}
 }
 
@@ -140,7 +140,7 @@ func (w *world[S, P]) anyone() {
 // resolve has a person decide: what does not fit is refused.
 func (w *world[S, P]) resolve(action saga.ResolutionAction, note, reference string) {
 	r := saga.Resolution{ID: w.id("r"), Action: action, Note: note, Reference: reference, By: "ops"}
-	if w.flow.WhyNotResolvable(&w.run.state, r) != "" {
+	if w.flow.RejectResolution(&w.run.state, r) != "" {
 		return
 	}
 	w.note("a person decides: %s", action)
@@ -156,7 +156,7 @@ func (w *world[S, P]) withdraw(id string) {
 // forget removes the decisions that are answered.
 func (w *world[S, P]) forget() {
 	w.run.facts.Resolutions = slices.DeleteFunc(slices.Clone(w.run.facts.Resolutions), func(r saga.Resolution) bool {
-		return w.kit().Recorded(r.ID) || w.flow.WhyNotResolvable(&w.run.state, r) != ""
+		return w.kit().Recorded(r.ID) || w.flow.RejectResolution(&w.run.state, r) != ""
 	})
 }
 
@@ -167,7 +167,7 @@ func (w *world[S, P]) everything() saga.Facts {
 		Resolutions: []saga.Resolution{{ID: w.id("r"), Action: saga.Skip, Note: "looked at it"}},
 	}
 	for _, eventType := range w.listened() {
-		f.Hear(w.fact(eventType))
+		f.AddFact(w.fact(eventType))
 	}
 	for i := range w.table.Steps {
 		f.Stuck = &saga.StuckCall{Step: w.table.Steps[i].Name, Error: "no answer"}

@@ -38,8 +38,8 @@ type world[S, P any] struct {
 	run          run[S]
 	// late are attempts that may still come, or come again.
 	late []attempt[S]
-	// calm reports that everything works.
-	calm bool
+	// quiet reports that everything works.
+	quiet bool
 	// count gives facts their IDs.
 	count int
 	story []string
@@ -70,7 +70,7 @@ func newWorld[S, P any](t *rapid.T, table *saga.Flow[S, P], flow decider[S], sta
 		w.fail("the data of the first event: %v", err)
 	}
 	w.append(0, []event.Entry{table.Accept(saga.OpenInput{ID: sagaID, Data: raw, CorrelationID: "correlation"}, w.now)})
-	w.takeOver()
+	w.continueAsNewRun()
 	return w
 }
 
@@ -133,8 +133,8 @@ func (w *world[S, P]) participant(step, item string) *participant {
 	return w.participants[step]
 }
 
-// takeOver begins another run, which knows nothing but the log.
-func (w *world[S, P]) takeOver() {
+// continueAsNewRun begins another run, which knows nothing but the log.
+func (w *world[S, P]) continueAsNewRun() {
 	w.run = run[S]{}
 	w.take(w.records)
 }
