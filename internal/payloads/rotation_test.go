@@ -46,9 +46,9 @@ func waiting(ctx workflow.Context, in string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{ScheduleToCloseTimeout: testenv.Patience})
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{ScheduleToCloseTimeout: testenv.Timeout})
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: testenv.Patience, Summary: "for " + in, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
+		StartToCloseTimeout: testenv.Timeout, Summary: "for " + in, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 	var local string
 	if err := workflow.ExecuteLocalActivity(ctx, echo, in).Get(ctx, &local); err != nil {
@@ -75,7 +75,7 @@ func refuse(_ context.Context, in string) error {
 func run(t *testing.T, queue string, keys keyset.Set) process {
 	t.Helper()
 	p := process{Client: dial(t, keys)}
-	p.worker = worker.New(p.Client, queue, worker.Options{DeadlockDetectionTimeout: testenv.Patience})
+	p.worker = worker.New(p.Client, queue, worker.Options{DeadlockDetectionTimeout: testenv.Timeout})
 	p.worker.RegisterWorkflow(waiting)
 	p.worker.RegisterActivity(refuse)
 	require.NoError(t, p.worker.Start())
@@ -86,7 +86,7 @@ func run(t *testing.T, queue string, keys keyset.Set) process {
 // tasks, and not the workflow; one that has both ends it.
 func TestKeysAreReplacedUnderAnOpenWorkflow(t *testing.T) {
 	testenv.Temporal(t)
-	ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Timeout)
 	defer cancel()
 	queue := testenv.Unique("payloads")
 	first := run(t, queue, keysOf(t, "a"))
