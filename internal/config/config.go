@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ordersaga/ordersaga/internal/keyset"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
@@ -93,6 +94,10 @@ type Config struct {
 	TemporalNamespace   string
 	TemporalUIURL       string
 	TemporalCompression string
+	// PayloadKeys encrypt what Temporal stores.
+	PayloadKeys keyset.Set
+	// SealMasterKeys wrap the keys of sealed data.
+	SealMasterKeys keyset.Set
 
 	PaymentGateway  string
 	SimulatorOutage time.Duration

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ordersaga/ordersaga/internal/keyset"
 )
 
 // kind is the type of a setting. It validates and stores values.
@@ -204,6 +206,13 @@ func durationWithin(field *time.Duration, expected string, valid func(d time.Dur
 	return parsed(field, "duration", expected, func(value string) (time.Duration, bool) {
 		d, err := ParseDuration(value)
 		return d, err == nil && valid(d)
+	})
+}
+
+func keys(field *keyset.Set) kind {
+	return parsed(field, "", "an ID and the base64 of 32 bytes on each line, no ID twice", func(value string) (keyset.Set, bool) {
+		set, err := keyset.Parse(value)
+		return set, err == nil
 	})
 }
 

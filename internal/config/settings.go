@@ -66,6 +66,8 @@ func table(c *Config) []Setting {
 		setting("MONGODB_URI", "mongodb://127.0.0.1:27017", text(&c.MongoDBURI, uriOf("mongodb", "mongodb+srv")).secret(),
 			"The MongoDB deployment that holds the event log."),
 		setting("MONGODB_DATABASE", "ordersaga", text(&c.MongoDBDatabase, database), "The database of the event log and the read model."),
+		setting("SEAL_MASTER_KEY", "", keys(&c.SealMasterKeys).secret(),
+			"Master keys that wrap the keys of sealed data, one on each line: an ID and the base64 of 32 bytes. The first one wraps, all unwrap. With it dead letters are sealed, too."),
 
 		setting("MONGODB_TLS_CA_FILE", "", text(&c.MongoDBTLS.CA, readable), caMeaning("MONGODB_URI")+turnsOn),
 		setting("MONGODB_TLS_CERT_FILE", "", text(&c.MongoDBTLS.Cert, readable), clientMeaning("MongoDB")+turnsOn),
@@ -102,6 +104,8 @@ func table(c *Config) []Setting {
 			"Compression of calls to Temporal. gzip costs processor time on both sides, and is useful over slow networks."),
 		setting("TEMPORAL_UI_URL", "", webURL(&c.TemporalUIURL),
 			"URL of the Temporal Web UI, for links in API answers; without it there are none."),
+		setting("PAYLOAD_KEYS", "", keys(&c.PayloadKeys).secret(),
+			"Keys that encrypt what Temporal stores, one on each line: an ID and the base64 of 32 bytes. The first one encrypts, all decrypt. Nothing is encrypted by default, or when the first line is `plain`."),
 
 		setting("PAYMENT_GATEWAY", GatewaySimulator, text(&c.PaymentGateway, gateways),
 			"Payment gateway. It must be set explicitly if HTTP_ADDR is not loopback."),

@@ -7,11 +7,13 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+
+	"github.com/ordersaga/ordersaga/internal/payloads"
 )
 
 // TemporalOptions returns the options of a Temporal client: address, namespace, credentials and TLS, as the SDK reads them from TEMPORAL_*
-// (go.temporal.io/sdk/contrib/envconfig). The user's temporal.toml is ignored: a service must not depend on a home directory. The caller adds
-// logger, converters and interceptors.
+// (go.temporal.io/sdk/contrib/envconfig). The user's temporal.toml is ignored: a service must not depend on a home directory. They encrypt payloads with PayloadKeys. The
+// caller adds logger and interceptors.
 //
 // Certificate files are read in every call. The error is an *Error.
 func (c Config) TemporalOptions() (client.Options, error) {
@@ -23,6 +25,7 @@ func (c Config) TemporalOptions() (client.Options, error) {
 	if c.TemporalCompression == "none" {
 		options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	}
+	payloads.Configure(&options, c.PayloadKeys)
 	return options, nil
 }
 

@@ -19,7 +19,7 @@ type Store interface {
 	// Get returns a letter; ok is false if it does not exist. Errors: Unavailable.
 	Get(ctx context.Context, id string) (l Letter, ok bool, err error)
 	// List returns a page of the matching letters, last failed first, without bodies, and the cursor of the next page, empty after the
-	// last one. Errors: Invalid, Unavailable.
+	// last one. Of their messages, exchange and routing key are certain. Errors: Invalid, Unavailable.
 	List(ctx context.Context, f Filter) (items []Letter, next string, err error)
 	// Mark updates a letter's status, for lists. An older version never replaces a newer one. Errors: Unavailable.
 	Mark(ctx context.Context, id string, status Status, version int64) error

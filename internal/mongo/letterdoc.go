@@ -52,6 +52,8 @@ type letter struct {
 	// Status and Version are set by Mark.
 	Status  deadletter.Status `bson:"status"`
 	Version int64             `bson:"version"`
+	// KeyID is the ID of the key that Properties, Headers and Body are sealed with; missing when they are not sealed.
+	KeyID string `bson:"keyId,omitempty"`
 }
 
 // part is a part of a large body.
@@ -63,6 +65,8 @@ type part struct {
 	Body   []byte `bson:"body"`
 	// Parts is the number of parts; only in the first part.
 	Parts int `bson:"parts"`
+	// KeyID is the ID of the key that Body is sealed with; missing when it is not sealed.
+	KeyID string `bson:"keyId,omitempty"`
 }
 
 // properties are the properties of a message without a field in letter.
@@ -139,7 +143,8 @@ func toLetter(l deadletter.Letter) letter {
 	}
 }
 
-// letter returns the letter without its body. If properties or headers are invalid, it returns the error and the other fields.
+// letter returns the letter without its body, and without what is sealed. If properties or headers are invalid, it returns the error and the other
+// fields.
 func (d letter) letter() (deadletter.Letter, error) {
 	l := deadletter.Letter{
 		ID: d.ID, Status: d.Status, Version: d.Version, Reason: d.Reason, Detail: d.Detail, Type: d.Type, EventID: d.EventID,
@@ -147,6 +152,10 @@ func (d letter) letter() (deadletter.Letter, error) {
 		ReplayOf: null.Text(d.ReplayOf), Replays: int(d.Replays), PayloadHash: d.PayloadHash, Size: int(d.Size),
 		FirstSeen: timeOf(d.FirstSeen), FailedAt: timeOf(d.FailedAt), KeptAt: timeOf(d.KeptAt), Death: d.Death, HeadersDropped: d.Dropped,
 		Message: wire.Message{Exchange: d.Exchange, RoutingKey: d.RoutingKey},
+	}
+	if d.KeyID != "" {
+		l.Derive()
+		return l, nil
 	}
 	var p properties
 	err := json.Unmarshal([]byte(d.Properties), &p)

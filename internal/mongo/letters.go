@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/sealed"
 )
 
 // LettersCollection is the name of the collection of dead letters.
@@ -37,6 +38,9 @@ type Letters struct {
 	inline int
 	// locks is for FerretDB 1.
 	locks documentLocks
+	// box opens sealed letters; nil when there are none. New ones are sealed if seals is set.
+	box   *sealed.Box
+	seals bool
 }
 
 // listProjection excludes what lists do not return.
@@ -78,6 +82,9 @@ func (l *Letters) Insert(ctx context.Context, dead deadletter.Letter) (_ bool, e
 		}
 		d.Body = nil
 	}
+	if err = l.seal(ctx, &d); err != nil {
+		return false, err
+	}
 	if l.letters.db.Server == FerretDB1 {
 		summary := d
 		summary.Body, summary.Headers = nil, ""
@@ -94,6 +101,9 @@ func (l *Letters) putParts(ctx context.Context, id, prefix string, body []byte) 
 	for n := range count {
 		piece := body[n*l.inline : min((n+1)*l.inline, len(body))]
 		p := part{ID: partID(prefix, n), Kind: "part", Letter: id, Body: piece, Parts: count}
+		if err := l.sealPart(ctx, &p); err != nil {
+			return 0, err
+		}
 		if _, err := l.letters.insert(ctx, p, "store part %d of %s", n, prefix); err != nil {
 			return 0, err
 		}
@@ -110,6 +120,9 @@ func (l *Letters) parts(ctx context.Context, prefix string) ([]byte, error) {
 		err := l.letters.get(ctx, byID(partID(prefix, n)), &p)
 		if errors.Is(err, fault.NotFound) {
 			err = fault.Missing("part %d of %s was not found", n, prefix)
+		}
+		if err == nil {
+			err = l.openPart(ctx, &p)
 		}
 		if err != nil {
 			return nil, err
@@ -130,6 +143,9 @@ func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Letter, 
 		return found, false, nil
 	}
 	if err != nil {
+		return found, false, err
+	}
+	if err = l.open(ctx, &d); err != nil {
 		return found, false, err
 	}
 	if found, err = d.letter(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/payloads"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -144,7 +145,7 @@ func update[V any](ctx context.Context, c client.Client, q question) (verdict V,
 	if err != nil {
 		return verdict, err
 	}
-	err = handle.Get(ctx, &verdict)
+	err = payloads.Guard(func() error { return handle.Get(ctx, &verdict) })
 	return verdict, err
 }
 

@@ -29,6 +29,7 @@ import (
 	"unicode/utf8"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/activities"
@@ -43,11 +44,13 @@ type Log interface {
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
-// Config is what a Client needs. All fields are mandatory but Eager, Late and OnRefusal.
+// Config is what a Client needs. All fields are mandatory but Converter, Eager, Late and OnRefusal.
 type Config struct {
 	Temporal client.Client
 	Log      Log
 	Logger   *slog.Logger
+	// Converter reads histories; the SDK's default by default.
+	Converter converter.DataConverter
 	// Eager reports that a worker for orders runs in this process: the first workflow task is handed to it in the
 	// answer to the start.
 	Eager bool

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -21,7 +22,9 @@ type flowClient[S, P any] struct {
 	temporal client.Client
 	log      Log
 	logger   *slog.Logger
-	eager    bool
+	// converter reads histories.
+	converter converter.DataConverter
+	eager     bool
 	// late and onRefusal may be nil.
 	late      Sagas
 	onRefusal func()
@@ -49,6 +52,10 @@ type startRule[S any] struct {
 func newFlowClient[S, P any](c Config, flow *saga.Flow[S, P], rule startRule[S]) *flowClient[S, P] {
 	f := &flowClient[S, P]{
 		flow: flow, rule: rule, temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager, late: c.Late, onRefusal: c.OnRefusal,
+		converter: c.Converter,
+	}
+	if f.converter == nil {
+		f.converter = converter.GetDefaultDataConverter()
 	}
 	f.folds = newFolds(f.foldTogether)
 	return f
@@ -89,6 +96,15 @@ func (c *flowClient[S, P]) unknown(id string) error {
 
 func (c *flowClient[S, P]) notFound(id string) error {
 	return fault.New(fault.NotFound, "%s does not exist", c.name(id))
+}
+
+// unreadable wraps the error of something in a history that cannot be read: Unavailable when a key is missing, and otherwise Corrupt.
+func unreadable(err error, format string, args ...any) error {
+	code := fault.Corrupt
+	if errors.Is(err, fault.Unavailable) {
+		code = fault.Unavailable
+	}
+	return fault.Wrap(err, code, format, args...)
 }
 
 func ignoreConflict(err error) error {

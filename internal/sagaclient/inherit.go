@@ -3,13 +3,13 @@ package sagaclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -109,7 +109,10 @@ func (c *flowClient[S, P]) inputOf(ctx context.Context, id, runID string) (in sa
 	case err != nil:
 		return in, false, fault.Wrap(err, fault.Unavailable, "read the input of a run of %s", c.name(id))
 	}
-	err = converter.GetDefaultDataConverter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in)
+	err = c.converter.FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in)
+	if errors.Is(err, fault.Unavailable) {
+		return in, false, fault.Wrap(err, fault.Unavailable, "read the input of a run of %s", c.name(id))
+	}
 	if err != nil {
 		c.logger.LogAttrs(ctx, slog.LevelError, "the input of an interrupted run cannot be read", c.logID(id), slog.Any("error", err))
 	}
@@ -146,7 +149,11 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 		if e.GetEventId() <= after && after > 0 {
 			continue
 		}
-		if err := c.addHistoryEvent(told, e, id, runID); err != nil {
+		err = c.addHistoryEvent(told, e, id, runID)
+		if errors.Is(err, fault.Unavailable) {
+			return upTo, false, fault.Wrap(err, fault.Unavailable, "read the facts that the saga of %s received", c.name(id))
+		}
+		if err != nil {
 			c.logger.LogAttrs(ctx, slog.LevelError, "an event of an interrupted run cannot be read", c.logID(id),
 				slog.Int64("history_event", e.GetEventId()), slog.Any("error", err))
 		}
@@ -159,7 +166,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 
 // addHistoryEvent adds the fact of a history event.
 func (c *flowClient[S, P]) addHistoryEvent(told *saga.Collected[S, P], e *historypb.HistoryEvent, id, runID string) error {
-	codec := converter.GetDefaultDataConverter()
+	codec := c.converter
 	switch {
 	case e.GetWorkflowExecutionStartedEventAttributes() != nil:
 		var before saga.Input

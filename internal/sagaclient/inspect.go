@@ -2,6 +2,7 @@ package sagaclient
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"strings"
@@ -11,7 +12,6 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -104,7 +104,11 @@ func (c *flowClient[S, P]) listed(ctx context.Context, query string) iter.Seq2[s
 				return
 			}
 			for _, e := range page.GetExecutions() {
-				id, ours := c.idOf(e)
+				id, ours, err := c.idOf(e)
+				if err != nil {
+					yield("", err)
+					return
+				}
 				if ours && event.ValidID(id) && !yield(id, nil) {
 					return
 				}
@@ -116,14 +120,18 @@ func (c *flowClient[S, P]) listed(ctx context.Context, query string) iter.Seq2[s
 	}
 }
 
-// idOf is the ID of the saga of a run. A workflow ID that was cut does not contain it, but the memo does.
-func (c *flowClient[S, P]) idOf(run *workflowpb.WorkflowExecutionInfo) (id string, ours bool) {
+// idOf is the ID of the saga of a run. A workflow ID that was cut does not contain it, but the memo does. The error is Unavailable, for a memo whose
+// key is missing.
+func (c *flowClient[S, P]) idOf(run *workflowpb.WorkflowExecutionInfo) (id string, ours bool, err error) {
 	workflowID := run.GetExecution().GetWorkflowId()
 	if id, ours = c.flow.IDOf(workflowID); ours {
-		return id, true
+		return id, true, nil
 	}
-	err := converter.GetDefaultDataConverter().FromPayload(run.GetMemo().GetFields()[saga.MemoID], &id)
-	return id, err == nil && c.flow.WorkflowID(id) == workflowID
+	err = c.converter.FromPayload(run.GetMemo().GetFields()[saga.MemoID], &id)
+	if errors.Is(err, fault.Unavailable) {
+		return "", false, fault.Wrap(err, fault.Unavailable, "read the memo of %s", workflowID)
+	}
+	return id, err == nil && c.flow.WorkflowID(id) == workflowID, nil
 }
 
 // Republish starts a run of a saga that has ended: it publishes every event of the saga again and closes. It is for
@@ -174,9 +182,9 @@ func (c *flowClient[S, P]) find(ctx context.Context, id string) (none found[S], 
 		return none, c.notFoundOr(err, id)
 	}
 	f := found[S]{running: info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, startedAt: info.GetStartTime().AsTime()}
-	err = converter.GetDefaultDataConverter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &f.input)
+	err = c.converter.FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &f.input)
 	if err != nil {
-		return none, fault.Wrap(err, fault.Corrupt, "read the input of %s", c.name(id))
+		return none, unreadable(err, "read the input of %s", c.name(id))
 	}
 	f.state, err = c.begun(f.input)
 	return f, err

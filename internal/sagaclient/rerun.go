@@ -153,7 +153,7 @@ func (c *flowClient[S, P]) cancelAgain(r earlierRun, told []saga.Fact, id, runID
 	return append(told, c.flow.Cancellation(id, *r.cancelled))
 }
 
-// readRun reads the history of a run. Errors: Unavailable; Corrupt when it cannot be understood.
+// readRun reads the history of a run. Errors: Unavailable, also when a key is missing; Corrupt when it cannot be understood.
 func (c *flowClient[S, P]) readRun(ctx context.Context, id, runID string) (earlierRun, error) {
 	run := earlierRun{asked: make(map[int64]saga.Cancellation)}
 	history := c.history(ctx, id, runID)
@@ -165,16 +165,15 @@ func (c *flowClient[S, P]) readRun(ctx context.Context, id, runID string) (earli
 		if err != nil {
 			return run, fault.Wrap(err, fault.Unavailable, "read the saga of %s", c.name(id))
 		}
-		if err := run.read(e); err != nil {
-			return run, fault.Wrap(err, fault.Corrupt, "read event %d of the saga of %s", e.GetEventId(), c.name(id))
+		if err := run.read(e, c.converter); err != nil {
+			return run, unreadable(err, "read event %d of the saga of %s", e.GetEventId(), c.name(id))
 		}
 	}
 	return run, nil
 }
 
 // read adds what an event says.
-func (r *earlierRun) read(e *historypb.HistoryEvent) error {
-	codec := converter.GetDefaultDataConverter()
+func (r *earlierRun) read(e *historypb.HistoryEvent, codec converter.DataConverter) error {
 	switch {
 	case e.GetWorkflowExecutionStartedEventAttributes() != nil:
 		r.input = &saga.Input{}

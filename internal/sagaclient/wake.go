@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/payloads"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -78,7 +79,8 @@ func (c *flowClient[S, P]) published(ctx context.Context, id string) (int64, err
 		return 0, nil
 	}
 	var result saga.Result
-	err = c.temporal.GetWorkflow(ctx, c.flow.WorkflowID(id), info.GetExecution().GetRunId()).Get(ctx, &result)
+	run := c.temporal.GetWorkflow(ctx, c.flow.WorkflowID(id), info.GetExecution().GetRunId())
+	err = payloads.Guard(func() error { return run.Get(ctx, &result) })
 	if isNotFound(err) {
 		return 0, nil
 	}

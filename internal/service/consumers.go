@@ -10,7 +10,6 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
-	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workflows/notification"
@@ -25,7 +24,7 @@ func (s *Service) notificationQueue() string { return s.broker().Topology.Queue(
 func (s *Service) startConsumers(ctx context.Context) (err error) {
 	executor := &inbound.Executor{
 		Sagas: s.sagas, Onboard: s.onboard, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
-		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys), Routes: s.routes(), Flows: s.inboundFlows(),
+		Log: s.stores.log, Sealer: s.stores.box, Routes: s.routes(), Flows: s.inboundFlows(),
 	}
 	parse := decoding(executor.Handle)
 	handle := s.traced(parse)

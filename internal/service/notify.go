@@ -10,7 +10,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
 	"github.com/ordersaga/ordersaga/internal/notify/orders"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
-	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
@@ -69,7 +68,7 @@ func (l loggedNotifier) Send(ctx context.Context, m notify.Message) notify.Resul
 
 func (s *Service) noticeParticipants() (*notification.Participants, error) {
 	p := &notification.Participants{
-		Customers: s.stores.log, Orders: orders.Reader{Log: s.stores.log}, Profiles: sealed.NewBox(s.stores.keys),
+		Customers: s.stores.log, Orders: orders.Reader{Log: s.stores.log}, Profiles: s.stores.box,
 		Window: s.cfg.NotificationWindow, Logger: s.logger,
 	}
 	var err error

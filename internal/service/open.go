@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/payloads"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
@@ -39,7 +40,7 @@ func (s *Service) open(ctx context.Context, parts Parts) (err error) {
 		if err := s.connectTemporal(ctx); err != nil {
 			return err
 		}
-		s.useSagas(sagaclient.Config{Temporal: s.temporal, Log: s.stores.log, Logger: s.logger})
+		s.useSagas(sagaclient.Config{Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Converter: payloads.Converter(s.cfg.PayloadKeys)})
 	}
 	if parts.Broker {
 		if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker()}); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/metrics"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/oidc"
+	"github.com/ordersaga/ordersaga/internal/payloads"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/simulator"
@@ -157,7 +158,8 @@ func (s *Service) connect(ctx context.Context) (err error) {
 	}
 	s.useSagas(sagaclient.Config{
 		// An eager start runs in this process even if its version is not the current one of the Worker Deployment.
-		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API && s.cfg.WorkerDeployment == "", OnRefusal: metrics.NewCancellations(s.registry).Inc,
+		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Converter: payloads.Converter(s.cfg.PayloadKeys),
+		Eager: s.roles.Worker && s.roles.API && s.cfg.WorkerDeployment == "", OnRefusal: metrics.NewCancellations(s.registry).Inc,
 	})
 	s.busMetrics = rabbitmq.NewMetrics(s.registry)
 	if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {

@@ -10,8 +10,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/keyset"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
@@ -28,9 +30,11 @@ type stores struct {
 	ledger *inventory.Ledger
 	// letters are the dead letters.
 	letters *mongo.Letters
-	// keys encrypt the personal data of customers.
-	keys    *mongo.Keys
+	// box seals the personal data of customers.
+	box     *sealed.Box
 	indexes *mongo.IndexBuilder
+	// master wraps the keys of sealed data.
+	master keyset.Set
 }
 
 // openStores connects, waits for the server, and for the indexes without which nothing can be written. The log polls for what other
@@ -44,7 +48,7 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 	if err != nil {
 		return nil, err
 	}
-	s := &stores{indexes: mongo.NewIndexBuilder(logger)}
+	s := &stores{master: c.SealMasterKeys, indexes: mongo.NewIndexBuilder(logger)}
 	err = await(ctx, logger, dependency{"mongodb", c.MongoDBURI.Host(), "MONGODB_URI, MONGODB_TLS_*"}, func(ctx context.Context) (err error) {
 		s.db, err = mongo.Open(ctx, client.Database(c.MongoDBDatabase), logger)
 		return err
@@ -62,7 +66,9 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 
 func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, logger *slog.Logger) (err error) {
 	s.raw, s.orders, s.sagas = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewSagas(s.db)
-	s.letters, s.keys = mongo.NewLetters(s.db), mongo.NewKeys(s.db)
+	master := sealed.Master{Set: s.master}
+	s.box = sealed.NewBox(sealed.Wrapped{Keys: mongo.NewKeys(s.db), By: master})
+	s.letters = mongo.NewLetters(s.db).SealWith(sealed.NewBox(sealed.Wrapped{Keys: mongo.NewLetterKeys(s.db), By: master}), master.Active() != "")
 	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
 		return err
 	}

@@ -142,6 +142,11 @@ func marks(t *testing.T, s deadletter.Store) {
 	require.Equal(t, deadletter.StatusDiscarded, status())
 }
 
+// origin is the part of a message that every store lists.
+func origin(l deadletter.Letter) wire.Message {
+	return wire.Message{Exchange: l.Message.Exchange, RoutingKey: l.Message.RoutingKey}
+}
+
 func lists(t *testing.T, s deadletter.Store) {
 	items, next, err := s.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
@@ -157,7 +162,7 @@ func lists(t *testing.T, s deadletter.Store) {
 			item.Status, item.Version = deadletter.StatusReplayed, 3
 			require.NoError(t, s.Mark(t.Context(), l.ID, item.Status, item.Version))
 		}
-		item.Message.Body, item.Message.Headers = nil, nil
+		item.Message = origin(item)
 		all = append(all, item)
 	}
 	slices.SortFunc(all, func(a, b deadletter.Letter) int {
@@ -187,6 +192,9 @@ func lists(t *testing.T, s deadletter.Store) {
 				items, next, err := s.List(t.Context(), f)
 				require.NoError(t, err)
 				require.LessOrEqual(t, len(items), limit)
+				for i := range items {
+					items[i].Message = origin(items[i])
+				}
 				got = append(got, items...)
 				if f.Cursor = next; next == "" {
 					break
