@@ -58,6 +58,9 @@ The exit code is 0 when every history replays, 1 when one does not or could not 
 				return err
 			}
 			report, err := r.Run(cmd.Context(), cfg, quietLogger(cmd)(cfg), addedFlows(cmd.Context())...)
+			if errors.Is(err, replay.ErrQuery) {
+				return usageError{err}
+			}
 			if err != nil {
 				return err
 			}

@@ -24,6 +24,9 @@ import (
 // OpenWorkflows is the visibility query for all open workflows of a namespace.
 const OpenWorkflows = "ExecutionStatus = 'Running'"
 
+// ErrQuery means that Temporal does not accept a visibility query.
+var ErrQuery = errors.New("the query is refused")
+
 const (
 	// concurrency is the number of histories that are in memory at a time.
 	concurrency = 4
@@ -67,15 +70,12 @@ func (c *Checker) Files(ctx context.Context, paths []string, stdin io.Reader, pr
 				continue
 			}
 			more := true
-			err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
-				switch {
-				case err == nil && (entry.IsDir() || file != path && filepath.Ext(file) != ".json"):
+			err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, failed error) error {
+				if failed == nil && (entry.IsDir() || file != path && filepath.Ext(file) != ".json") {
 					return nil
-				case err == nil:
-					more = yield(source{file: file, read: func(context.Context) (*historypb.History, error) { return readFile(file) }}, nil)
-				default:
-					more = yield(source{file: file, read: func(context.Context) (*historypb.History, error) { return nil, err }}, nil)
 				}
+				// What WalkDir cannot read, readFile cannot read either, and says why.
+				more = yield(source{file: file, read: func(context.Context) (*historypb.History, error) { return readFile(file) }}, nil)
 				if !more {
 					return fs.SkipAll
 				}
@@ -98,13 +98,17 @@ func readFile(file string) (*historypb.History, error) {
 }
 
 // Live checks the workflows that a visibility query selects, with their histories so far. Visibility follows with a delay: workflows that started
-// a moment ago may be missing. progress may be nil.
+// a moment ago may be missing. progress may be nil. Errors: ErrQuery.
 func (c *Checker) Live(ctx context.Context, temporal client.Client, query string, progress func(checked int)) (Report, error) {
 	other := 0
 	report, err := c.all(ctx, func(yield func(source, error) bool) {
 		request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: page}
 		for {
 			listed, err := temporal.ListWorkflow(ctx, request)
+			var invalid *serviceerror.InvalidArgument
+			if errors.As(err, &invalid) {
+				err = fmt.Errorf("%w: %w", ErrQuery, err)
+			}
 			if err != nil {
 				yield(source{}, fmt.Errorf("list workflows: %w", err))
 				return
