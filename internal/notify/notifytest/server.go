@@ -90,7 +90,7 @@ func (s *Server) Mails() []Mail {
 	return slices.Clone(s.mails)
 }
 
-// Changed returns a channel that is closed when the next message is received.
+// Changed returns a channel that is closed when the next message is received, or when the server next leaves a command unanswered.
 func (s *Server) Changed() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,6 +146,11 @@ func (s *Server) got(m Mail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mails = append(s.mails, m)
+	s.change()
+}
+
+// change closes the channel that Changed has returned. The lock is held.
+func (s *Server) change() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -165,6 +170,9 @@ func (c *session) say(point, otherwise string) (answer string, goesOn bool) {
 	case Hangup:
 		return answer, false
 	case Silence:
+		c.server.mu.Lock()
+		c.server.change()
+		c.server.mu.Unlock()
 		_, _ = c.reader.ReadByte()
 		return answer, false
 	}

@@ -74,8 +74,8 @@ func Run(t *testing.T, s Subject) {
 			defer cancel()
 			if s.Server != nil {
 				s.Server().Answer(one.script)
-				if one.script["end"] == Silence {
-					// The context ends after the data, not before, even on a slow machine.
+				if one.script["end"] == Silence || one.script["rcpt"] == Silence {
+					// The context ends when the server is silent, not before, even on a slow machine.
 					defer endAt(s.Server().Changed(), cancel)()
 				}
 			}

@@ -30,6 +30,9 @@ type Cells[S, P any] struct {
 	Unreached []string
 	// Once has each point struck on the first journey that comes by it, and not on the others; go test -short does it, too.
 	Once bool
+	// OneIn has Matrix run about one in so many of the cells with a fault; 0 and 1 run all. Draw says which: over all values below OneIn, every
+	// cell is run once.
+	OneIn, Draw int
 	// After is the row after which points are struck, where other cells strike those before; "" has all struck.
 	After string
 	// Late records late events, as the field of activities.Flow does; by default they are collected and nothing follows from them.

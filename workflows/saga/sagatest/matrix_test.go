@@ -203,6 +203,28 @@ func TestEveryOperationHasCells(t *testing.T) {
 	}
 }
 
+// All draws together run each cell once.
+func TestDrawsShareTheCells(t *testing.T) {
+	t.Parallel()
+	p, err := newPlan(t, stayCells(nil))
+	require.NoError(t, err)
+	p.OneIn = 4
+	sizes := make([]int, p.OneIn)
+	for _, c := range p.cells {
+		drawn := 0
+		for p.Draw = range p.OneIn {
+			if p.drawn(c) {
+				sizes[p.Draw]++
+				drawn++
+			}
+		}
+		require.Equal(t, 1, drawn, c)
+	}
+	for _, n := range sizes {
+		require.InDelta(t, len(p.cells)/p.OneIn, n, float64(len(p.cells)/10), "the draws are about equal: %v", sizes)
+	}
+}
+
 // A world in which time passes between two runs: what waited is overdue.
 func TestPauseGoesPastTheDeadline(t *testing.T) {
 	p, err := newPlan(t, stayCells(nil))

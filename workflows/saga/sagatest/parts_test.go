@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -230,6 +231,9 @@ func TestMatrixOfParts(t *testing.T) {
 				}
 			}
 		}
+	}
+	if os.Getenv("ORDERSAGA_WHOLE_MATRIX") == "" {
+		c.OneIn = 4
 	}
 	Matrix(t, c)
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -188,13 +190,24 @@ func (p *plan[S, P]) add(t testing.TB, c cell, known []point) []point {
 		for _, f := range faults {
 			c := trial.cell
 			c.point, c.fault = at, f
-			if p.applies(c) {
+			if p.applies(c) && p.drawn(c) {
 				c.ends = append(slices.Clone(c.ends), p.besides(c)...)
 				p.cells = append(p.cells, c)
 			}
 		}
 	}
 	return trial.trace
+}
+
+// drawn reports whether a cell with a fault is one of those that are run. It depends on the name only: the points of a journey may come in
+// another order each time.
+func (p *plan[S, P]) drawn(c cell) bool {
+	if p.OneIn <= 1 {
+		return true
+	}
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, c.String())
+	return (uint64(h.Sum32())+uint64(p.Draw))%uint64(p.OneIn) == 0
 }
 
 // first is the index of the first point that is struck.
