@@ -32,7 +32,9 @@ func TestTokensOfAProvider(t *testing.T) {
 		answer, err := c.Do(s.ctx, method, path, body, headers...)
 		require.NoError(t, err)
 		var problem harness.Problem
-		require.NoError(t, answer.Into(answer.Status, &problem))
+		if answer.Status >= http.StatusBadRequest {
+			require.NoError(t, answer.Into(answer.Status, &problem))
+		}
 		return answer.Status, problem.Code
 	}
 	refused := func(c harness.Client) {
