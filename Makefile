@@ -18,7 +18,7 @@ INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirna
 # make test prints which sample of the matrix it runs; ORDERSAGA_SAMPLE=… repeats it.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
 
-.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs clean test-chart test-examples test-tutorial
+.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs vulncheck sbom clean test-chart test-examples test-tutorial
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -166,6 +166,18 @@ golden: build ## record the golden histories again, after a change that running 
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga record
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -count=1 -run TestRegularActivityTakesOver ./test/matrix -golden $(CURDIR)/workflows/testdata/histories
+
+# Tools that are not needed to build or check: go run downloads them in these versions when a target is called. govulncheck needs the network in
+# any case, for its database. The licences of all modules in the binary are checked by TestLicences, without the network.
+VULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+SBOM      := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+vulncheck: ## known vulnerabilities in the functions that the service calls; needs the network
+	$(GO) run $(VULNCHECK) ./cmd/ordersaga
+
+sbom: ## bin/ordersaga.cdx.json: the modules in the service, with their licences, in CycloneDX
+	@mkdir -p $(BIN)
+	$(GO) run $(SBOM) app -json -licenses -main cmd/ordersaga -output $(BIN)/ordersaga.cdx.json .
 
 docs: ## write the generated files: settings, flows, events, metrics, asyncapi.yaml
 	$(GO) run ./internal/metricsdoc/print > docs/reference/metrics.md
