@@ -13,7 +13,6 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/auth"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 const (
@@ -188,24 +187,4 @@ func forCustomer(c echo.Context, named string) (string, error) {
 		return limit, nil
 	}
 	return "", fault.New(fault.CustomerNotAllowed, "the credentials are limited to the orders of another customer")
-}
-
-// ownOrder hides an order from callers that are limited to another customer. The error is NotFound.
-func ownOrder(c echo.Context, state order.State, err error) (order.State, error) {
-	if limit := callerOf(c).CustomerID; err == nil && limit != "" && state.Order.CustomerID != limit {
-		return order.State{}, noOrder(state.Order.ID)
-	}
-	return state, err
-}
-
-// checkOwn is ownOrder for what does not need the order itself.
-func (s *Server) checkOwn(c echo.Context, id string) error {
-	if callerOf(c).CustomerID == "" {
-		return nil
-	}
-	ctx, cancel := s.withDependencyTimeout(c)
-	defer cancel()
-	state, err := s.loadOrder(ctx, id)
-	_, err = ownOrder(c, state, err)
-	return err
 }

@@ -75,7 +75,7 @@ func incarnate(l *lane) (*incarnation, error) {
 		return nil, err
 	}
 	log := handleLog{inc: inc}
-	if inc.ledger, err = inventory.New(inventory.Config{Log: log, Registry: l.registry}); err != nil {
+	if inc.ledger, err = inventory.New(inventory.Config{Log: log, Registry: l.registry, Temporary: order.Temporary}); err != nil {
 		return nil, err
 	}
 	sim, err := simulator.New(simulator.Config{Log: log, Outage: time.Second})

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"github.com/ordersaga/ordersaga/internal/stock"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -59,8 +60,8 @@ const (
 
 // Reasons why an order did not complete.
 const (
-	ReasonOutOfStock      = "out_of_stock"
-	ReasonUnknownSKU      = "unknown_sku"
+	ReasonOutOfStock      = stock.OutOfStock
+	ReasonUnknownSKU      = stock.UnknownSKU
 	ReasonPaymentDeclined = "payment_declined"
 	ReasonPaymentFailed   = "payment_failed"
 	ReasonCaptureRefused  = "capture_refused"
@@ -69,12 +70,6 @@ const (
 	ReasonPaymentTimeout  = "payment_timeout"
 	ReasonShipmentTimeout = "shipment_timeout"
 )
-
-// Item is a SKU and how many of it.
-type Item struct {
-	SKU      string `json:"sku"`
-	Quantity int64  `json:"quantity"`
-}
 
 // LineOutcome reports the result of the reservation of one line.
 type LineOutcome struct {
