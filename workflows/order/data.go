@@ -19,13 +19,7 @@ const (
 	SlotTurn    = "decide/refused"
 	SlotCapture = "capture"
 	SlotCommit  = "commit"
-	SlotDeliver = "deliver"
-	// SlotDispatch holds what was decided about goods that were dispatched after a cancellation.
-	SlotDispatch = "dispatch"
-	// SlotRefusalSettled holds what was decided about a capture that was refused after the dispatch: the capture's
-	// own slot has the refusal.
-	SlotRefusalSettled = "capture/settled"
-	SlotEnd            = "end"
+	SlotEnd     = "end"
 	// SlotCapturedLate holds the capture that the undo of an authorization finds although the capture's own slot has its
 	// refusal.
 	SlotCapturedLate = "undo/authorize/captured"
@@ -87,7 +81,7 @@ type LineOutcome struct {
 type Items struct {
 	OrderID string `json:"orderId"`
 	Lines   []Item `json:"lines"`
-	// ExpiresAt is how long the dispatch is waited for, in the form of TimeLayout; of order.confirmed.
+	// ExpiresAt is how long the dispatch is waited for, in the form of saga.TimeLayout; of order.confirmed.
 	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
@@ -110,7 +104,7 @@ type PaymentData struct {
 	Currency string `json:"currency"`
 	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
 	EventIdentity string `json:"eventIdentity,omitempty"`
-	// ExpiresAt is how long the payer is waited for, in the form of TimeLayout; of payment.pending.
+	// ExpiresAt is how long the payer is waited for, in the form of saga.TimeLayout; of payment.pending.
 	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
@@ -137,7 +131,7 @@ type Dispatch struct {
 	ParcelData
 	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
 	EventIdentity string `json:"eventIdentity,omitempty"`
-	// ExpiresAt is how long the delivery is waited for, in the form of TimeLayout; of order.shipped.
+	// ExpiresAt is how long the delivery is waited for, in the form of saga.TimeLayout; of order.shipped.
 	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
