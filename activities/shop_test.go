@@ -45,7 +45,7 @@ func newShop(t require.TestingT, clock func() time.Time, logs ...eventlog.Log) *
 }
 
 func (s *shop) process(log eventlog.Log) *process {
-	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry), Clock: s.clock})
+	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry), Temporary: order.Temporary, Clock: s.clock})
 	require.NoError(s.t, err)
 	recorder := &activities.Recorder{
 		Log: log, Publisher: &bus{}, Clock: s.clock, Logger: slog.New(slog.DiscardHandler),

@@ -9,7 +9,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -17,19 +16,19 @@ import (
 type AttentionItem struct {
 	ID string `json:"id"`
 	// Flow is the flow of a saga that is no order.
-	Flow   string       `json:"flow,omitempty"`
-	Status order.Status `json:"status"`
+	Flow   string      `json:"flow,omitempty"`
+	Status saga.Status `json:"status"`
 	// Attention is the number of the attention: they count from 1 in each order.
-	Attention int        `json:"attention"`
-	Step      order.Step `json:"step"`
+	Attention int    `json:"attention"`
+	Step      string `json:"step"`
 	// Parcel is the ID of the parcel that it is about, or its tracking number, if it is about one of several.
-	Parcel   string                   `json:"parcelId,omitempty"`
-	Undo     bool                     `json:"undo"`
-	Error    string                   `json:"error"`
-	Attempts int                      `json:"attempts"`
-	NextTry  null.Time                `json:"nextTry"`
-	Since    null.Time                `json:"since"`
-	Actions  []order.ResolutionAction `json:"actions"`
+	Parcel   string                  `json:"parcelId,omitempty"`
+	Undo     bool                    `json:"undo"`
+	Error    string                  `json:"error"`
+	Attempts int                     `json:"attempts"`
+	NextTry  null.Time               `json:"nextTry"`
+	Since    null.Time               `json:"since"`
+	Actions  []saga.ResolutionAction `json:"actions"`
 }
 
 // AttentionItemOf makes the item of an entry of the read model. What came after the end of an order is shown as an item of that order, with the
@@ -40,10 +39,10 @@ func AttentionItemOf[F saga.Definer](o readmodel.Order, flows []F) AttentionItem
 		a = *o.Attention
 	}
 	if a.Actions == nil {
-		a.Actions = []order.ResolutionAction{}
+		a.Actions = []saga.ResolutionAction{}
 	}
 	item := AttentionItem{
-		ID: o.ID, Flow: o.Flow, Status: o.Status, Attention: a.Count, Step: a.Step, Parcel: order.ParcelName(a.Item), Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
+		ID: o.ID, Flow: o.Flow, Status: o.Status, Attention: a.Count, Step: a.Step, Parcel: parcelName(a.Item), Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
 		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: a.Actions,
 	}
 	if o.Flow == "" {
@@ -51,8 +50,8 @@ func AttentionItemOf[F saga.Definer](o readmodel.Order, flows []F) AttentionItem
 	}
 	item.ID = sagaID(o.ID)
 	for _, f := range flows {
-		if info := f.Info(); info.Name == o.Flow && info.Workflow == order.Flow.Info().LateWorkflow {
-			item.Flow, item.Status = "", order.Status(o.Reason)
+		if info := f.Info(); info.Name == o.Flow && info.Workflow == lateWorkflow {
+			item.Flow, item.Status = "", saga.Status(o.Reason)
 		}
 	}
 	return item
@@ -82,7 +81,7 @@ func (s *Server) listAttention(c echo.Context) error {
 
 func (s *Server) attentionResource(o readmodel.Order) attentionResource {
 	item := AttentionItemOf(o, s.cfg.Flows)
-	f, known := s.flowNamed(cmp.Or(o.Flow, order.Flow.Name))
+	f, known := s.flowNamed(cmp.Or(o.Flow, orderFlow))
 	switch {
 	case item.Flow == "":
 		links := &attentionLinks{s.links(item.ID), orderPath(item.ID) + "/resolutions"}
@@ -95,29 +94,4 @@ func (s *Server) attentionResource(o readmodel.Order) attentionResource {
 	}
 	links := s.sagaLinks(f, item.ID)
 	return attentionResource{item, &attentionLinks{*links, links.Self + "/resolutions"}}
-}
-
-// resolution is a decision that was accepted, and the order after it.
-type resolution struct {
-	ID        string                 `json:"id"`
-	Accepted  bool                   `json:"accepted"`
-	Action    order.ResolutionAction `json:"action"`
-	Attention int                    `json:"attention"`
-	Order     orderResource          `json:"order"`
-}
-
-// resolveOrder passes on an operator's decision about what is stuck. It returns the saga's answer: the order after it, or
-// ResolutionRefused.
-func (s *Server) resolveOrder(c echo.Context) error {
-	id, err := orderID(c)
-	if err != nil {
-		return err
-	}
-	decision, err := s.resolve(c, s.cfg.Sagas, id, refused)
-	if err != nil {
-		return err
-	}
-	return answer(s, c, func(after order.State) resolution {
-		return resolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after)}
-	}, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/auth"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 const (
@@ -198,24 +197,4 @@ func ownID(c echo.Context, id string) error {
 	}
 	return fault.NewInvalid("order", []fault.Field{fault.Fieldf("/id",
 		"cannot be chosen with credentials that are limited to one customer: leave it out and send an Idempotency-Key")})
-}
-
-// ownOrder hides an order from callers that are limited to another customer. The error is NotFound.
-func ownOrder(c echo.Context, state order.State, err error) (order.State, error) {
-	if limit := callerOf(c).CustomerID; err == nil && limit != "" && state.Order.CustomerID != limit {
-		return order.State{}, noOrder(state.Order.ID)
-	}
-	return state, err
-}
-
-// checkOwn is ownOrder for what does not need the order itself.
-func (s *Server) checkOwn(c echo.Context, id string) error {
-	if callerOf(c).CustomerID == "" {
-		return nil
-	}
-	ctx, cancel := s.withDependencyTimeout(c)
-	defer cancel()
-	state, err := s.loadOrder(ctx, id)
-	_, err = ownOrder(c, state, err)
-	return err
 }

@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"unicode/utf8"
 
-	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
 	"github.com/ordersaga/ordersaga/internal/text"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // decoded reads a request body into a D, of which build makes what it says. The error is Malformed for a body that cannot be parsed, and
@@ -36,23 +35,6 @@ func validateText(doc *jsondoc.Doc, at, s string, most int) {
 	}
 }
 
-// decodeOrder reads the body of POST /v1/orders: a valid and normalized order, whose ID is empty if the body has none.
-func decodeOrder(body []byte) (order.Order, error) {
-	return decoded(body, "order", func(doc *jsondoc.Doc, d struct {
-		ID *string `json:"id"`
-		order.Draft
-	},
-	) (order.Order, error) {
-		o := d.Draft.Order(doc.Wrong)
-		if d.ID != nil {
-			o.ID = *d.ID
-			doc.Require(doc.Wrong("/id") || event.ValidID(o.ID), "/id", "%s", event.IDRule)
-		}
-		err := o.Validate()
-		return o.Normalize(), err
-	})
-}
-
 // maxReason is the most characters that the reason of a cancellation may have. It becomes part of events.
 const maxReason = 500
 
@@ -73,23 +55,23 @@ func decodeReason(body []byte) (string, error) {
 	})
 }
 
-func decodeResolution(body []byte) (order.Resolution, error) {
+func decodeResolution(body []byte) (saga.Resolution, error) {
 	return decoded(body, "resolution", func(doc *jsondoc.Doc, d struct {
-		Action    order.ResolutionAction `json:"action"`
-		Attention *int64                 `json:"attention"`
-		By        string                 `json:"by"`
-		Note      string                 `json:"note"`
-		Reference string                 `json:"reference"`
+		Action    saga.ResolutionAction `json:"action"`
+		Attention *int64                `json:"attention"`
+		By        string                `json:"by"`
+		Note      string                `json:"note"`
+		Reference string                `json:"reference"`
 	},
-	) (order.Resolution, error) {
-		r := order.Resolution{Action: d.Action, By: d.By, Note: d.Note, Reference: d.Reference}
+	) (saga.Resolution, error) {
+		r := saga.Resolution{Action: d.Action, By: d.By, Note: d.Note, Reference: d.Reference}
 		if d.Attention != nil {
 			if r.Attention = int(*d.Attention); r.Attention == 0 {
 				r.Attention = -1 // 0 is for one that is not named
 			}
 		}
-		validateText(doc, "/note", r.Note, order.MaxNote)
-		validateText(doc, "/reference", r.Reference, order.MaxReference)
+		validateText(doc, "/note", r.Note, saga.MaxNote)
+		validateText(doc, "/reference", r.Reference, saga.MaxReference)
 		return r, r.Validate()
 	})
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -30,10 +29,10 @@ type Sagas interface {
 	// when it was there with other content, Unavailable.
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
 	// Cancel requests the cancellation of an order and waits for the answer. Errors: NotFound, Unavailable.
-	Cancel(ctx context.Context, orderID string, request order.Cancellation) (saga.CancelAnswer, error)
+	Cancel(ctx context.Context, orderID string, request saga.Cancellation) (saga.CancelAnswer, error)
 	// Resolve passes on an operator's decision and waits for the answer. It returns the decision with its ID and the number
 	// of the attention that it is about. Errors: NotFound, Unavailable.
-	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, saga.ResolveAnswer, error)
+	Resolve(ctx context.Context, orderID string, d saga.Resolution, key string) (saga.Resolution, saga.ResolveAnswer, error)
 	// Find returns an order that the log does not have yet. Errors: NotFound, Unavailable.
 	Find(ctx context.Context, orderID string) (sagaclient.Found, error)
 	// SettleShortage has a saga ask the orders that hold more of a SKU than is on hand. Errors: Unavailable.

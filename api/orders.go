@@ -13,9 +13,20 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
+
+// What other resources need to know of the flow of orders.
+var (
+	orderFlow    = order.Flow.Name
+	lateWorkflow = order.Flow.Info().LateWorkflow
+	parcelName   = order.ParcelName
+)
+
+func isOrderStatus(status string) bool { return slices.Contains(order.Statuses, order.Status(status)) }
 
 // atNow is the value of ?at= for the current order.
 const atNow = "now"
@@ -50,7 +61,7 @@ func (s *Server) getOrder(c echo.Context) error {
 func (s *Server) listOrders(c echo.Context) error {
 	q := queryOf(c, "id", "status", "customerId", "from", "to", "limit", "cursor")
 	filter := readmodel.Filter{
-		Statuses: q.statuses(), CustomerID: q.id("customerId"), Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(),
+		Statuses: q.statuses(isOrderStatus), CustomerID: q.id("customerId"), Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(),
 	}
 	filter.CreatedFrom, _ = q.time("from")
 	filter.CreatedTo, _ = q.time("to")
@@ -207,3 +218,136 @@ func (s *Server) logStopped(ctx context.Context, message string, attrs []slog.At
 	s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, message,
 		append(slices.Clip(attrs), slog.String("correlation_id", correlationOf(ctx)), slog.Any("error", err))...)
 }
+
+// ownOrder hides an order from callers that are limited to another customer. The error is NotFound.
+func ownOrder(c echo.Context, state order.State, err error) (order.State, error) {
+	if limit := callerOf(c).CustomerID; err == nil && limit != "" && state.Order.CustomerID != limit {
+		return order.State{}, noOrder(state.Order.ID)
+	}
+	return state, err
+}
+
+// checkOwn is ownOrder for what does not need the order itself.
+func (s *Server) checkOwn(c echo.Context, id string) error {
+	if callerOf(c).CustomerID == "" {
+		return nil
+	}
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	state, err := s.loadOrder(ctx, id)
+	_, err = ownOrder(c, state, err)
+	return err
+}
+
+// resolution is a decision that was accepted, and the order after it.
+type resolution struct {
+	ID        string                `json:"id"`
+	Accepted  bool                  `json:"accepted"`
+	Action    saga.ResolutionAction `json:"action"`
+	Attention int                   `json:"attention"`
+	Order     orderResource         `json:"order"`
+}
+
+// resolveOrder passes on an operator's decision about what is stuck. It returns the saga's answer: the order after it, or
+// ResolutionRefused.
+func (s *Server) resolveOrder(c echo.Context) error {
+	id, err := orderID(c)
+	if err != nil {
+		return err
+	}
+	decision, err := s.resolve(c, s.cfg.Sagas, id, refused)
+	if err != nil {
+		return err
+	}
+	return answer(s, c, func(after order.State) resolution {
+		return resolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after)}
+	}, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
+}
+
+type orderResource struct {
+	ID            string              `json:"id"`
+	Status        order.Status        `json:"status"`
+	Reason        null.Text           `json:"reason"`
+	Version       int64               `json:"version"`
+	CustomerID    string              `json:"customerId"`
+	Currency      string              `json:"currency"`
+	Lines         []lineResource      `json:"lines"`
+	Payment       order.PaymentMethod `json:"payment,omitzero"`
+	Fulfillment   order.Fulfillment   `json:"fulfillment"`
+	TotalAmount   int64               `json:"totalAmount"`
+	Metadata      map[string]string   `json:"metadata,omitempty"`
+	CreatedAt     null.Time           `json:"createdAt"`
+	UpdatedAt     null.Time           `json:"updatedAt"`
+	CorrelationID string              `json:"correlationId"`
+	// Parcels are those of which the order knows; there are none in lists.
+	Parcels []parcelResource `json:"parcels,omitempty"`
+	Links   orderLinks       `json:"links"`
+}
+
+// parcelResource is goods of an order that are on their way together, or were.
+type parcelResource struct {
+	ParcelID       null.Text            `json:"parcelId"`
+	TrackingNumber null.Text            `json:"trackingNumber"`
+	Carrier        null.Text            `json:"carrier"`
+	Lines          []order.LineQuantity `json:"lines"`
+	Status         order.ParcelStatus   `json:"status"`
+	DispatchedAt   null.Time            `json:"dispatchedAt"`
+	DeliveredAt    null.Time            `json:"deliveredAt"`
+}
+
+func parcelsOf(state order.State) []parcelResource {
+	var parcels []parcelResource
+	for _, p := range state.ParcelsView() {
+		parcels = append(parcels, parcelResource{
+			ParcelID: null.Text(p.ParcelID), TrackingNumber: null.Text(p.TrackingNumber), Carrier: null.Text(p.Carrier),
+			Lines: append([]order.LineQuantity{}, p.Lines...), Status: p.Status,
+			DispatchedAt: null.At(p.DispatchedAt), DeliveredAt: null.At(p.DeliveredAt),
+		})
+	}
+	return parcels
+}
+
+// lineResource is a line with its position, from 1.
+type lineResource struct {
+	Line       int    `json:"line"`
+	SKU        string `json:"sku"`
+	Quantity   int64  `json:"quantity"`
+	UnitAmount int64  `json:"unitAmount"`
+	Stocked    bool   `json:"stocked"`
+}
+
+func linesOf(o order.Order) []lineResource {
+	lines := make([]lineResource, len(o.Lines))
+	for i, l := range o.Lines {
+		lines[i] = lineResource{i + 1, l.SKU, l.Quantity, l.UnitAmount, l.IsStocked()}
+	}
+	return lines
+}
+
+func (s *Server) resource(state order.State) orderResource {
+	r := s.listedResource(readmodel.FromState(state))
+	r.Parcels = parcelsOf(state)
+	return r
+}
+
+// listedResource makes the resource of an order that the read model lists.
+func (s *Server) listedResource(o readmodel.Order) orderResource {
+	return orderResource{
+		ID: o.ID, Status: o.Status, Reason: null.Text(o.Reason), Version: o.Version,
+		CustomerID: o.CustomerID, Currency: o.Currency, Lines: linesOf(o.Order), Payment: o.Payment,
+		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount, Metadata: o.Metadata,
+		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
+		Links: s.links(o.ID),
+	}
+}
+
+func (s *Server) links(orderID string) orderLinks {
+	l := orderLinks{Self: orderPath(orderID), Events: orderPath(orderID) + "/events"}
+	if s.cfg.TemporalUIURL != "" {
+		l.Saga = s.sagaURL(order.Flow.WorkflowID(orderID))
+	}
+	return l
+}
+
+// orderPath is the path of an order.
+func orderPath(id string) string { return "/v1/orders/" + url.PathEscape(id) }

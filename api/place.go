@@ -12,8 +12,10 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/jsondoc"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // placeOrder is POST /v1/orders. The status depends on the request and on time alone: 201 when the client waits
@@ -135,4 +137,26 @@ func (s *Server) awaitEnd(ctx context.Context, follow follow, state order.State,
 		}
 	}
 	return state
+}
+
+// acceptedState is an order that was accepted and has no event yet.
+func acceptedState(o order.Order, correlationID string, at time.Time) order.State {
+	return order.State{Saga: saga.Saga{Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID}, Order: o}
+}
+
+// decodeOrder reads the body of POST /v1/orders: a valid and normalized order, whose ID is empty if the body has none.
+func decodeOrder(body []byte) (order.Order, error) {
+	return decoded(body, "order", func(doc *jsondoc.Doc, d struct {
+		ID *string `json:"id"`
+		order.Draft
+	},
+	) (order.Order, error) {
+		o := d.Draft.Order(doc.Wrong)
+		if d.ID != nil {
+			o.ID = *d.ID
+			doc.Require(doc.Wrong("/id") || event.ValidID(o.ID), "/id", "%s", event.IDRule)
+		}
+		err := o.Validate()
+		return o.Normalize(), err
+	})
 }

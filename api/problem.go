@@ -9,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -28,7 +27,7 @@ type problem struct {
 	// Errors names every place that is wrong.
 	Errors []complaint `json:"errors,omitempty"`
 	// OrderStatus is the status of the order about which a request was refused.
-	OrderStatus order.Status `json:"orderStatus,omitempty"`
+	OrderStatus saga.Status `json:"orderStatus,omitempty"`
 	// SagaStatus is the status of the saga about which a request under /v1/sagas was refused.
 	SagaStatus    saga.Status `json:"sagaStatus,omitempty"`
 	CorrelationID string      `json:"correlationId"`
@@ -46,7 +45,7 @@ type complaint struct {
 // detailsError carries under a fault.Error what else its problem says.
 type detailsError struct {
 	complaints  []complaint
-	orderStatus order.Status
+	orderStatus saga.Status
 	sagaStatus  saga.Status
 }
 
@@ -61,7 +60,7 @@ func invalidOutside(complaints ...complaint) error {
 }
 
 // refused is the error of a cancellation or a decision that the saga of an order in a status has refused.
-func refused(code fault.Code, detail string, status order.Status) error {
+func refused(code fault.Code, detail string, status saga.Status) error {
 	return &fault.Error{Code: code, Message: detail, Err: detailsError{orderStatus: status}}
 }
 

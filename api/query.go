@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 const maxCursor = 1024
@@ -147,19 +148,28 @@ func (q *query) id(name string) string {
 	return id
 }
 
-// statuses returns the statuses of ?status=a,b&status=c, each once.
-func (q *query) statuses() []order.Status {
-	var statuses []order.Status
+// isStatus reports whether a text has the form of the statuses of any flow.
+var isStatus = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`).MatchString
+
+// maxStatuses bounds by how many statuses a list is filtered.
+const maxStatuses = 50
+
+// statuses returns the statuses of ?status=a,b&status=c, each once. They must be known.
+func (q *query) statuses(known func(status string) bool) []saga.Status {
+	var statuses []saga.Status
 	for _, value := range q.values["status"] {
 		for name := range strings.SplitSeq(value, ",") {
-			status := order.Status(strings.TrimSpace(name))
+			status := saga.Status(strings.TrimSpace(name))
 			switch {
 			case slices.Contains(statuses, status):
-			case slices.Contains(order.Statuses, status):
-				statuses = append(statuses, status)
-			default:
+			case !known(string(status)):
 				q.add("status", "contains an unknown status")
 				return nil
+			case len(statuses) == maxStatuses:
+				q.add("status", "must have at most "+strconv.Itoa(maxStatuses)+" statuses")
+				return nil
+			default:
+				statuses = append(statuses, status)
 			}
 		}
 	}

@@ -7,107 +7,18 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/null"
-	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/order"
-	"github.com/ordersaga/ordersaga/workflows/saga"
 )
-
-type orderResource struct {
-	ID            string              `json:"id"`
-	Status        order.Status        `json:"status"`
-	Reason        null.Text           `json:"reason"`
-	Version       int64               `json:"version"`
-	CustomerID    string              `json:"customerId"`
-	Currency      string              `json:"currency"`
-	Lines         []lineResource      `json:"lines"`
-	Payment       order.PaymentMethod `json:"payment,omitzero"`
-	Fulfillment   order.Fulfillment   `json:"fulfillment"`
-	TotalAmount   int64               `json:"totalAmount"`
-	Metadata      map[string]string   `json:"metadata,omitempty"`
-	CreatedAt     null.Time           `json:"createdAt"`
-	UpdatedAt     null.Time           `json:"updatedAt"`
-	CorrelationID string              `json:"correlationId"`
-	// Parcels are those of which the order knows; there are none in lists.
-	Parcels []parcelResource `json:"parcels,omitempty"`
-	Links   orderLinks       `json:"links"`
-}
-
-// parcelResource is goods of an order that are on their way together, or were.
-type parcelResource struct {
-	ParcelID       null.Text            `json:"parcelId"`
-	TrackingNumber null.Text            `json:"trackingNumber"`
-	Carrier        null.Text            `json:"carrier"`
-	Lines          []order.LineQuantity `json:"lines"`
-	Status         order.ParcelStatus   `json:"status"`
-	DispatchedAt   null.Time            `json:"dispatchedAt"`
-	DeliveredAt    null.Time            `json:"deliveredAt"`
-}
-
-func parcelsOf(state order.State) []parcelResource {
-	var parcels []parcelResource
-	for _, p := range state.ParcelsView() {
-		parcels = append(parcels, parcelResource{
-			ParcelID: null.Text(p.ParcelID), TrackingNumber: null.Text(p.TrackingNumber), Carrier: null.Text(p.Carrier),
-			Lines: append([]order.LineQuantity{}, p.Lines...), Status: p.Status,
-			DispatchedAt: null.At(p.DispatchedAt), DeliveredAt: null.At(p.DeliveredAt),
-		})
-	}
-	return parcels
-}
-
-// lineResource is a line with its position, from 1.
-type lineResource struct {
-	Line       int    `json:"line"`
-	SKU        string `json:"sku"`
-	Quantity   int64  `json:"quantity"`
-	UnitAmount int64  `json:"unitAmount"`
-	Stocked    bool   `json:"stocked"`
-}
-
-func linesOf(o order.Order) []lineResource {
-	lines := make([]lineResource, len(o.Lines))
-	for i, l := range o.Lines {
-		lines[i] = lineResource{i + 1, l.SKU, l.Quantity, l.UnitAmount, l.IsStocked()}
-	}
-	return lines
-}
 
 type orderLinks struct {
 	Self   string `json:"self"`
 	Events string `json:"events"`
 	// Saga is the order's page in the Temporal Web UI.
 	Saga string `json:"saga,omitempty"`
-}
-
-func (s *Server) resource(state order.State) orderResource {
-	r := s.listedResource(readmodel.FromState(state))
-	r.Parcels = parcelsOf(state)
-	return r
-}
-
-// listedResource makes the resource of an order that the read model lists.
-func (s *Server) listedResource(o readmodel.Order) orderResource {
-	return orderResource{
-		ID: o.ID, Status: o.Status, Reason: null.Text(o.Reason), Version: o.Version,
-		CustomerID: o.CustomerID, Currency: o.Currency, Lines: linesOf(o.Order), Payment: o.Payment,
-		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount, Metadata: o.Metadata,
-		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
-		Links: s.links(o.ID),
-	}
-}
-
-func (s *Server) links(orderID string) orderLinks {
-	l := orderLinks{Self: orderPath(orderID), Events: orderPath(orderID) + "/events"}
-	if s.cfg.TemporalUIURL != "" {
-		l.Saga = s.sagaURL(order.Flow.WorkflowID(orderID))
-	}
-	return l
 }
 
 // sagaURL is the address of a workflow's page in the Temporal Web UI. The UI does not find the page of a workflow whose ID has a %: its
@@ -121,14 +32,6 @@ func (s *Server) sagaURL(workflowID string) string {
 		return list + "?query=" + url.QueryEscape(`WorkflowId="`+workflowID+`"`)
 	}
 	return list + "/" + workflowID
-}
-
-// orderPath is the path of an order.
-func orderPath(id string) string { return "/v1/orders/" + url.PathEscape(id) }
-
-// acceptedState is an order that was accepted and has no event yet.
-func acceptedState(o order.Order, correlationID string, at time.Time) order.State {
-	return order.State{Saga: saga.Saga{Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID}, Order: o}
 }
 
 // timelineItem is an event of an order as clients see it.

@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -14,7 +12,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -26,7 +23,7 @@ func (s *Server) listedSaga(o readmodel.Order) sagaItem {
 		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
 	}
 	if item.Flow == "" {
-		item.Flow = order.Flow.Name
+		item.Flow = orderFlow
 	} else {
 		item.ID = sagaID(o.ID)
 	}
@@ -43,38 +40,10 @@ func sagaID(stream string) string {
 	return id
 }
 
-// statusPattern is the form of the statuses of any flow.
-var statusPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-
-// maxStatuses bounds by how many statuses a list is filtered.
-const maxStatuses = 50
-
-// anyStatuses returns the statuses of ?status=a,b&status=c, each once. They may be those of any flow.
-func (q *query) anyStatuses() []saga.Status {
-	var statuses []saga.Status
-	for _, value := range q.values["status"] {
-		for name := range strings.SplitSeq(value, ",") {
-			status := saga.Status(strings.TrimSpace(name))
-			switch {
-			case slices.Contains(statuses, status):
-			case !statusPattern.MatchString(string(status)):
-				q.add("status", "contains an unknown status")
-				return nil
-			case len(statuses) == maxStatuses:
-				q.add("status", "must have at most "+strconv.Itoa(maxStatuses)+" statuses")
-				return nil
-			default:
-				statuses = append(statuses, status)
-			}
-		}
-	}
-	return statuses
-}
-
 // listSagas answers with a page of sagas: first orders come, then those of other flows, the newest first in each.
 func (s *Server) listSagas(c echo.Context) error {
 	q := queryOf(c, "flow", "status", "needsAttention", "limit", "cursor")
-	filter := readmodel.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), AnyStatus: true, Statuses: q.anyStatuses()}
+	filter := readmodel.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), AnyStatus: true, Statuses: q.statuses(isStatus)}
 	flow := q.one("flow")
 	if _, known := s.flowNamed(flow); flow != "" && !known {
 		q.add("flow", "is not a flow of this service")
@@ -108,9 +77,9 @@ func (s *Server) sagaPage(ctx context.Context, flow string, filter readmodel.Fil
 	after, second := strings.CutPrefix(filter.Cursor, sagaCursor)
 	orders := filter
 	orders.AnyStatus = false
-	orders.Statuses = slices.DeleteFunc(slices.Clone(filter.Statuses), func(st saga.Status) bool { return !slices.Contains(order.Statuses, st) })
-	hasOrders := (flow == "" || flow == order.Flow.Name) && (len(orders.Statuses) > 0 || len(filter.Statuses) == 0)
-	hasOthers := flow != order.Flow.Name
+	orders.Statuses = slices.DeleteFunc(slices.Clone(filter.Statuses), func(st saga.Status) bool { return !isOrderStatus(string(st)) })
+	hasOrders := (flow == "" || flow == orderFlow) && (len(orders.Statuses) > 0 || len(filter.Statuses) == 0)
+	hasOthers := flow != orderFlow
 	if second && !hasOthers || !second && filter.Cursor != "" && !hasOrders {
 		return nil, "", fault.NewInvalid("list", []fault.Field{fault.Fieldf("/cursor", "unknown or expired cursor")})
 	}

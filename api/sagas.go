@@ -12,7 +12,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/auth"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -135,7 +134,7 @@ func aboutSaga(c echo.Context, f Flow, id string) { c.Set(contextSaga, sagaAttrs
 // sagaAttrs name a saga in logs.
 func sagaAttrs(f Flow, id string) []slog.Attr {
 	flow, key := f.Info().Name, "saga_id"
-	if flow == order.Flow.Name {
+	if flow == orderFlow {
 		key = "order_id"
 	}
 	return []slog.Attr{slog.String("flow", flow), slog.String(key, id)}
@@ -174,7 +173,7 @@ func (s *Server) cancelSaga(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.Info().Name == order.Flow.Name {
+	if f.Info().Name == orderFlow {
 		// The other way to cancel an order needs no less.
 		if err := s.require(c, auth.OrdersWrite); err != nil {
 			return err

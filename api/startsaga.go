@@ -13,7 +13,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -56,7 +55,7 @@ func (s *Server) startSaga(c echo.Context) error {
 	}
 	info := f.Info()
 	switch {
-	case info.Name == order.Flow.Name:
+	case info.Name == orderFlow:
 		return fault.New(fault.Invalid, "place orders with POST /v1/orders")
 	case !info.Startable:
 		return fault.New(fault.Invalid, "sagas of flow %s cannot be started over REST", info.Name)

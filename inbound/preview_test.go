@@ -78,7 +78,7 @@ func (r realReceiver) Receive(ctx context.Context, sku string, quantity int64, i
 
 func newPreviewWorld(t *testing.T) *previewWorld {
 	log := memlog.New()
-	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry), Clock: func() time.Time { return now }})
+	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry), Temporary: order.Temporary, Clock: func() time.Time { return now }})
 	require.NoError(t, err)
 	t.Cleanup(ledger.Close)
 	logger := slog.New(slog.DiscardHandler)

@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // warmUp is how often each operation runs before it is measured: connections are dialled, and plans made.
@@ -102,7 +103,7 @@ func sample(ctx context.Context, op operation) (time.Duration, error) {
 func (m *meter) coldLog() *mongo.Log { return mongo.NewLog(m.db, mongo.EventsCollection) }
 
 func (m *meter) newLedger(log eventlog.Log) (*inventory.Ledger, error) {
-	return inventory.New(inventory.Config{Log: log, Registry: mongo.NewSKUs(m.db)})
+	return inventory.New(inventory.Config{Log: log, Registry: mongo.NewSKUs(m.db), Temporary: order.Temporary})
 }
 
 // operations are all that is measured.

@@ -56,7 +56,7 @@ func TestNaiveSagaHasTheSameSteps(t *testing.T) {
 		for _, flow := range []string{naive.NameSteps, naive.NameCompact} {
 			t.Run(path+" "+flow, func(t *testing.T) {
 				log := memlog.New()
-				ledger, err := inventory.New(inventory.Config{Log: log, Registry: &inventory.MemoryRegistry{}})
+				ledger, err := inventory.New(inventory.Config{Log: log, Registry: &inventory.MemoryRegistry{}, Temporary: order.Temporary})
 				require.NoError(t, err)
 				defer ledger.Close()
 				_, err = ledger.Receive(t.Context(), "tea", 5, "r-1")

@@ -23,7 +23,7 @@ var outside = map[string][]string{
 	"notification": {"inbound"},
 	"onboarding":   {"inbound", "workflows/notification"},
 	"order": {
-		"api", "inbound", "internal/cli", "internal/config", "internal/inventory", "internal/mongo", "internal/notify/orders", "internal/readmodel",
+		"api", "inbound", "internal/cli", "internal/config", "internal/mongo", "internal/notify/orders", "internal/readmodel",
 		"internal/reconcile", "internal/sagaclient", "workflows/shortage",
 	},
 	"shortage": {"internal/sagaclient"},

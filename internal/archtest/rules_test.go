@@ -52,7 +52,7 @@ var rules = []rule{
 		outside: []string{"go.temporal.io"},
 	},
 	mayImport{
-		from: "workflows/order", local: []string{"workflows/saga", "event", "payment", "internal/fault", "internal/text", "internal/refunds"},
+		from: "workflows/order", local: []string{"workflows/saga", "event", "payment", "internal/fault", "internal/stock", "internal/text", "internal/refunds"},
 		outside: []string{"go.temporal.io", "golang.org/x/sync", "golang.org/x/text/currency"},
 	},
 	mayImport{
@@ -73,7 +73,7 @@ var rules = []rule{
 		outside: []string{"go.temporal.io"},
 	},
 	mayImport{
-		from: "workflows/shortage", local: []string{"workflows/saga", "workflows/order", "activities", "event", "internal/fault"},
+		from: "workflows/shortage", local: []string{"workflows/saga", "workflows/order", "activities", "event", "internal/fault", "internal/stock"},
 		outside: []string{"go.temporal.io"},
 	},
 	mayImport{
@@ -98,6 +98,8 @@ var rules = []rule{
 
 	// The leaves: every package may import them, they import almost nothing.
 	mayImport{from: "internal/fault", outside: []string{}},
+	mayImport{from: "internal/stock", exactly: true, local: []string{}, outside: []string{}},
+	unreachable{from: []string{"internal/inventory"}, forbidden: []string{module + "/workflows"}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{"go.opentelemetry.io/otel"}},
 	mayImport{from: "internal/tracing", local: []string{"internal/trace"}, outside: []string{"go.opentelemetry.io/otel", "go.temporal.io/sdk"}},
 	mayImport{from: "internal/null", exactly: true, outside: []string{}},
@@ -152,7 +154,7 @@ var rules = []rule{
 	mayImport{
 		from: "internal/mongo", exactly: true,
 		local: []string{
-			"event", "internal/eventlog", "internal/readmodel", "internal/deadletter", "internal/sealed", "internal/auth", "workflows/order", "internal/wire",
+			"event", "internal/eventlog", "internal/readmodel", "internal/deadletter", "internal/sealed", "internal/auth", "workflows/order", "workflows/saga", "internal/wire",
 			"internal/cursor", "internal/null", "internal/groupcommit", "internal/fault", "internal/trace",
 		},
 		outside: []string{

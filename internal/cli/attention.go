@@ -16,6 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/service"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // resolutionTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.
@@ -75,13 +76,13 @@ func printAttention(w io.Writer, lines []api.AttentionItem) error {
 }
 
 func resolveCommand() *cobra.Command {
-	var d order.Resolution
+	var d saga.Resolution
 	var action, flow string
 	cmd := &cobra.Command{
 		Use: "resolve ID", Short: "Record an intervention for an order or another saga that needs attention, and wait for the result", Args: cobra.ExactArgs(1),
 		Example: `  ordersaga resolve shop-1001 --action substitute --reference "transfer 4711" --note "voided in the provider's console"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d.Action = order.ResolutionAction(action)
+			d.Action = saga.ResolutionAction(action)
 			if !event.ValidID(args[0]) {
 				return fault.New(fault.NotFound, "%s %q does not exist", flow, args[0])
 			}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 const (
@@ -35,11 +35,11 @@ const (
 // records that it is being compensated, and then this result comes too late to be recorded.
 //
 // Errors: Invalid, Conflict if the order has requested a different quantity before, OutcomeUnknown, Unavailable, Corrupt.
-func (l *Ledger) Acquire(ctx context.Context, r order.ReserveRequest) ([]order.Reservation, error) {
+func (l *Ledger) Acquire(ctx context.Context, r stock.ReserveRequest) ([]stock.Reservation, error) {
 	needs := sumBySKU(r.Items)
-	got := make(map[string]order.Reservation, len(needs))
-	answers := func() []order.Reservation {
-		list := make([]order.Reservation, len(r.Items))
+	got := make(map[string]stock.Reservation, len(needs))
+	answers := func() []stock.Reservation {
+		list := make([]stock.Reservation, len(r.Items))
 		for i, item := range r.Items {
 			list[i] = got[item.SKU]
 		}
@@ -56,14 +56,14 @@ func (l *Ledger) Acquire(ctx context.Context, r order.ReserveRequest) ([]order.R
 	}
 	for _, need := range needs {
 		if need.SKU < r.From {
-			got[need.SKU] = order.Reservation{Effect: order.Done}
+			got[need.SKU] = stock.Reservation{Effect: stock.Done}
 			continue
 		}
 		answer, err := l.acquire(ctx, r, need)
 		if err != nil {
 			return nil, err
 		}
-		if got[need.SKU] = answer; answer.Effect != order.Done {
+		if got[need.SKU] = answer; answer.Effect != stock.Done {
 			break
 		}
 	}
@@ -71,9 +71,9 @@ func (l *Ledger) Acquire(ctx context.Context, r order.ReserveRequest) ([]order.R
 }
 
 // sumBySKU returns the quantity of each SKU, in byte order of SKUs.
-func sumBySKU(items []order.Item) []order.Item {
+func sumBySKU(items []stock.Item) []stock.Item {
 	sorted := slices.Clone(items)
-	slices.SortStableFunc(sorted, func(a, b order.Item) int { return cmp.Compare(a.SKU, b.SKU) })
+	slices.SortStableFunc(sorted, func(a, b stock.Item) int { return cmp.Compare(a.SKU, b.SKU) })
 	sums := sorted[:0]
 	for _, item := range sorted {
 		if n := len(sums); n > 0 && sums[n-1].SKU == item.SKU {
@@ -87,7 +87,7 @@ func sumBySKU(items []order.Item) []order.Item {
 
 // acquire reserves one SKU. On a shortage it checks the holders of the SKU, and refuses only if no reservation is newer than the check: such a
 // reservation may be temporary.
-func (l *Ledger) acquire(ctx context.Context, r order.ReserveRequest, need order.Item) (order.Reservation, error) {
+func (l *Ledger) acquire(ctx context.Context, r stock.ReserveRequest, need stock.Item) (stock.Reservation, error) {
 	c := change{mode: reserveOrShort, acquire: true}
 	if r.Last {
 		c.mode = reserveOrRefuse
@@ -99,27 +99,27 @@ func (l *Ledger) acquire(ctx context.Context, r order.ReserveRequest, need order
 		}
 		found, err := l.checkHolders(ctx, need.SKU)
 		if err != nil {
-			return order.Reservation{}, fmt.Errorf("check the holders of SKU %s for order %s: %w", need.SKU, r.OrderID, err)
+			return stock.Reservation{}, fmt.Errorf("check the holders of SKU %s for order %s: %w", need.SKU, r.OrderID, err)
 		}
 		if own, held := found.held(r.OrderID); held && own.Quantity != need.Quantity {
-			return order.Reservation{}, fault.New(fault.Conflict, "the order has already requested %d of SKU %s", own.Quantity, need.SKU)
+			return stock.Reservation{}, fault.New(fault.Conflict, "the order has already requested %d of SKU %s", own.Quantity, need.SKU)
 		} else if held {
 			// The order itself holds the stock: the result of an earlier attempt was lost.
-			return order.Reservation{Effect: order.Done}, nil
+			return stock.Reservation{Effect: stock.Done}, nil
 		}
 		if found.temporary {
 			break
 		}
 		c.seen = found.version
 	}
-	return order.Reservation{Effect: order.Short}, nil
+	return stock.Reservation{Effect: stock.Short}, nil
 }
 
 // refuseLacking refuses the SKUs with less on hand than the order needs, before any other SKU is reserved. It reports whether one was refused.
 // For a single SKU it does nothing: its append has the same effect. The head of the SKU's stream is cached for the append that
 // follows.
 func (l *Ledger) refuseLacking(
-	ctx context.Context, r order.ReserveRequest, needs []order.Item, got map[string]order.Reservation,
+	ctx context.Context, r stock.ReserveRequest, needs []stock.Item, got map[string]stock.Reservation,
 ) (bool, error) {
 	if len(needs) < 2 {
 		return false, nil
@@ -138,7 +138,7 @@ func (l *Ledger) refuseLacking(
 		}
 		group.Go(func() error {
 			answer, err := l.refuseIfLacking(ctx, r.OrderID, need, at, known)
-			if err != nil || answer.Effect != order.Refused {
+			if err != nil || answer.Effect != stock.Refused {
 				return err
 			}
 			mu.Lock()
@@ -152,21 +152,21 @@ func (l *Ledger) refuseLacking(
 }
 
 // refuseIfLacking refuses a SKU with less on hand than the order needs. The Effect is empty if there is enough.
-func (l *Ledger) refuseIfLacking(ctx context.Context, orderID string, need order.Item, at position, known bool) (order.Reservation, error) {
+func (l *Ledger) refuseIfLacking(ctx context.Context, orderID string, need stock.Item, at position, known bool) (stock.Reservation, error) {
 	if !known {
 		var err error
 		if at, err = l.head(ctx, need.SKU); err != nil {
-			return order.Reservation{}, fmt.Errorf("read the head of SKU %s for order %s: %w", need.SKU, orderID, err)
+			return stock.Reservation{}, fmt.Errorf("read the head of SKU %s for order %s: %w", need.SKU, orderID, err)
 		}
 		l.remember(need.SKU, at)
 	}
 	if at.onHand >= need.Quantity {
-		return order.Reservation{}, nil
+		return stock.Reservation{}, nil
 	}
 	answer, err := l.reserve(ctx, orderID, need.SKU, need.Quantity, change{mode: refuseOnly, acquire: true})
 	if errors.Is(err, fault.StockInsufficient) {
 		// Stock was added meanwhile.
-		return order.Reservation{}, nil
+		return stock.Reservation{}, nil
 	}
 	return answer, err
 }
@@ -204,11 +204,11 @@ const unwritten = math.MaxInt64
 func (c change) reserve(sku string, b balance) (kind, reason string, err error) {
 	switch {
 	case !b.known:
-		return event.StockRefused, order.ReasonUnknownSKU, nil
+		return event.StockRefused, stock.UnknownSKU, nil
 	case c.mode != refuseOnly && b.available() >= c.quantity:
 		return event.StockReserved, "", nil
 	case c.mode == reserveOrRefuse, b.onHand < c.quantity, c.mode == reserveOrShort && c.seen >= b.reservedAt:
-		return event.StockRefused, order.ReasonOutOfStock, nil
+		return event.StockRefused, stock.OutOfStock, nil
 	}
 	return "", "", fault.New(fault.StockInsufficient, "only %d of SKU %s are available", b.available(), sku)
 }

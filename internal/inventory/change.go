@@ -5,7 +5,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 const (
@@ -93,7 +93,7 @@ func (c change) makesKnown() bool { return c.kind == event.StockAdded || c.kind 
 func (c change) apply(sku string, b balance, at time.Time) (event.Entry, balance, error) {
 	kind, reason := c.kind, ""
 	if !b.known && !c.makesKnown() {
-		reason = order.ReasonUnknownSKU
+		reason = stock.UnknownSKU
 	}
 	switch c.kind {
 	case event.StockReserved:
@@ -158,7 +158,7 @@ func readSlot(r event.Record) (slot, error) {
 
 // balance returns the balance after the record.
 func (s slot) balance() balance {
-	return balance{onHand: s.OnHand, reserved: s.Reserved, known: s.Reason != order.ReasonUnknownSKU, reservedAt: s.version}
+	return balance{onHand: s.OnHand, reserved: s.Reserved, known: s.Reason != stock.UnknownSKU, reservedAt: s.version}
 }
 
 // after returns the balance after the record, which directly follows the balance before.

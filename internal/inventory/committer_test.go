@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/inventory/inventorytest"
 	"github.com/ordersaga/ordersaga/internal/inventory/inventorytest/gatelog"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // open returns a ledger over a gate over a log in memory, with 1000 of A-1 in it.
@@ -40,7 +40,7 @@ func TestWaitingChangesShareAnInsert(t *testing.T) {
 		for i := range 251 {
 			go func() {
 				got, err := ledger.Reserve(t.Context(), fmt.Sprintf("o-%d", i), "A-1", 1)
-				if err == nil && got.Effect != order.Done {
+				if err == nil && got.Effect != stock.Done {
 					err = fmt.Errorf("%v", got)
 				}
 				results <- err
@@ -93,7 +93,7 @@ func TestHangingAppendIsAbandonedAndReconciled(t *testing.T) {
 		held := gate.Hold()
 		got, err := ledger.Reserve(t.Context(), "o-1", "A-1", 7)
 		require.NoError(t, err, "behind the time limit the change is written by another append")
-		require.Equal(t, order.Done, got.Effect)
+		require.Equal(t, stock.Done, got.Effect)
 		held.Release()
 		require.Equal(t, int64(7), inventorytest.Audit(t, gate, "A-1").Reserved())
 	})
@@ -247,7 +247,7 @@ func TestReservationIsOneAppendPerSKU(t *testing.T) {
 		t.Cleanup(ledger.Close)
 		return ledger
 	}
-	items := []order.Item{{SKU: "A-1", Quantity: 1}, {SKU: "A-2", Quantity: 1}, {SKU: "A-3", Quantity: 1}}
+	items := []stock.Item{{SKU: "A-1", Quantity: 1}, {SKU: "A-2", Quantity: 1}, {SKU: "A-3", Quantity: 1}}
 	warm := open()
 	for _, item := range items {
 		_, err := warm.Receive(t.Context(), item.SKU, 10, "first")
@@ -263,10 +263,10 @@ func TestReservationIsOneAppendPerSKU(t *testing.T) {
 			log.heads.Store(0)
 			log.others.Store(0)
 			appends := gate.Appends()
-			answers, err := test.ledger.Acquire(t.Context(), order.ReserveRequest{OrderID: test.name, Items: items})
+			answers, err := test.ledger.Acquire(t.Context(), stock.ReserveRequest{OrderID: test.name, Items: items})
 			require.NoError(t, err)
 			for _, answer := range answers {
-				require.Equal(t, order.Done, answer.Effect)
+				require.Equal(t, stock.Done, answer.Effect)
 			}
 			require.Equal(t, 3, gate.Appends()-appends)
 			require.Equal(t, test.heads, log.heads.Load())

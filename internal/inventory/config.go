@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -16,8 +17,10 @@ type Config struct {
 	Log eventlog.Log
 	// Registry has the names of the SKUs. Required.
 	Registry Registry
-	// Orders tells whether orders hold stock temporarily. Default: their streams in Log are read.
+	// Orders tells whether orders hold stock temporarily. Default: Temporary tells it by their streams in Log.
 	Orders Orders
+	// Temporary tells by the stream of an order whether it may soon release the stock that it holds. Default: no order does.
+	Temporary func(records []event.Record) (bool, error)
 	// Logger default: no logs.
 	Logger *slog.Logger
 	// Clock is for the times of events. Default: time.Now.
@@ -44,8 +47,11 @@ func (c *Config) Validate() error {
 	if c.AppendTimeout < 0 || c.SlotCache < 0 || c.HeadCache < 0 {
 		wrong = append(wrong, fault.Fieldf("", "limits must not be negative"))
 	}
+	if c.Temporary == nil {
+		c.Temporary = func([]event.Record) (bool, error) { return false, nil }
+	}
 	if c.Orders == nil {
-		c.Orders = logOrders{log: c.Log}
+		c.Orders = logOrders{c.Log, c.Temporary}
 	}
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	c.AppendTimeout = cmp.Or(c.AppendTimeout, 5*time.Second)

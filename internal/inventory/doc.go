@@ -2,7 +2,7 @@
 // the event log, sku-<sku>; every change is one record, and every record has the balance after it, so that the newest record alone gives the
 // current balance.
 //
-// It may import event, internal/eventlog, internal/fault and workflows/order; it imports no driver.
+// It may import event, internal/eventlog, internal/fault and internal/stock; it imports no driver.
 //
 // # Slots
 //
@@ -32,7 +32,7 @@
 // # Several SKUs for one order
 //
 // Acquire reserves the SKUs of an order in byte order, so that orders cannot deadlock. A SKU with too little available is not refused while
-// one of its holders is temporary (see order.State.HoldsForNow): nothing is recorded, and the caller tries again. A refusal is written only
+// one of its holders is temporary (see Config.Temporary): nothing is recorded, and the caller tries again. A refusal is written only
 // while the holders of all reservations of the SKU have been checked. Of a SKU with more than 1,000 holders, or with more than 10,000
 // records since its oldest one, only the newest holders are checked.
 //

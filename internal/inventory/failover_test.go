@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/stock"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -30,7 +31,7 @@ func TestReservationHiddenByFailoverIsUnavailable(t *testing.T) {
 	for _, id := range []string{"o-1", "o-2", "o-3"} {
 		got, err := first.Reserve(t.Context(), id, "A-1", 2)
 		require.NoError(t, err)
-		require.Equal(t, order.Done, got.Effect)
+		require.Equal(t, stock.Done, got.Effect)
 	}
 
 	// What is missed: all of it; or the balance of a reservation that was read a moment ago.
@@ -61,7 +62,7 @@ func TestReservationHiddenByFailoverIsUnavailable(t *testing.T) {
 // TestHolderHiddenByFailoverIsAwaited: an order that may give its stock back in a moment is no reason to refuse another one.
 func TestHolderHiddenByFailoverIsAwaited(t *testing.T) {
 	log := eventlogtest.NewLossyLog(memlog.New())
-	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry)})
+	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry), Temporary: order.Temporary})
 	require.NoError(t, err)
 	t.Cleanup(ledger.Close)
 	_, err = ledger.Receive(t.Context(), "A-1", 2, "first")
@@ -72,10 +73,10 @@ func TestHolderHiddenByFailoverIsAwaited(t *testing.T) {
 	require.NoError(t, err)
 	got, err := ledger.Reserve(t.Context(), "o-1", "A-1", 2)
 	require.NoError(t, err)
-	require.Equal(t, order.Done, got.Effect)
+	require.Equal(t, stock.Done, got.Effect)
 
 	log.Forget(event.OrderStream("o-1"), 0)
-	answers, err := ledger.Acquire(t.Context(), order.ReserveRequest{OrderID: "o-2", Items: []order.Item{{SKU: "A-1", Quantity: 1}}})
+	answers, err := ledger.Acquire(t.Context(), stock.ReserveRequest{OrderID: "o-2", Items: []stock.Item{{SKU: "A-1", Quantity: 1}}})
 	require.NoError(t, err)
-	require.Equal(t, order.Short, answers[0].Effect)
+	require.Equal(t, stock.Short, answers[0].Effect)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 const (
@@ -30,13 +30,16 @@ const (
 
 // Orders tells whether orders hold stock temporarily.
 type Orders interface {
-	// HoldsForNow reports whether the order may soon release the stock that it holds; see order.State.HoldsForNow. It is false for an
+	// HoldsForNow reports whether the order may soon release the stock that it holds; see Config.Temporary. It is false for an
 	// order that does not exist. Errors: Unavailable.
 	HoldsForNow(ctx context.Context, orderID string) (bool, error)
 }
 
 // logOrders reads the streams of orders.
-type logOrders struct{ log eventlog.Reader }
+type logOrders struct {
+	log       eventlog.Reader
+	temporary func(records []event.Record) (bool, error)
+}
 
 // HoldsForNow implements Orders. It returns false for a damaged stream, and true for a stream of a newer version of this service, which may be
 // temporary.
@@ -52,16 +55,16 @@ func (o logOrders) HoldsForNow(ctx context.Context, orderID string) (bool, error
 	case err != nil || len(records) == 0:
 		return false, err
 	}
-	s, err := order.Fold(records)
+	holds, err := o.temporary(records)
 	if err != nil {
 		return errors.Is(err, fault.Unavailable), nil
 	}
-	return s.HoldsForNow(), nil
+	return holds, nil
 }
 
 // Shortfall returns how many more of the SKU are reserved than are on hand, and the orders that hold them, newest first; none without a
 // shortfall. Errors: NotFound if nothing was ever received or counted, Invalid, Unavailable, Corrupt.
-func (l *Ledger) Shortfall(ctx context.Context, sku string) (int64, []order.Holder, error) {
+func (l *Ledger) Shortfall(ctx context.Context, sku string) (int64, []stock.Holder, error) {
 	balance, err := l.Balance(ctx, sku)
 	if err != nil || balance.Shortfall == 0 {
 		return 0, nil, err
@@ -78,7 +81,7 @@ type holders struct {
 	log     eventlog.Reader
 	stream  string
 	version int64
-	byOrder map[string]order.Holder
+	byOrder map[string]stock.Holder
 }
 
 // update applies the records since the last update.
@@ -105,7 +108,7 @@ func (h *holders) update(ctx context.Context) error {
 		}
 		switch s.kind {
 		case event.StockReserved:
-			h.byOrder[s.OrderID] = order.Holder{OrderID: s.OrderID, Quantity: s.Quantity, Version: s.version}
+			h.byOrder[s.OrderID] = stock.Holder{OrderID: s.OrderID, Quantity: s.Quantity, Version: s.version}
 		case event.StockReleased, event.StockCommitted:
 			delete(h.byOrder, s.OrderID)
 		}
@@ -117,7 +120,7 @@ func (h *holders) update(ctx context.Context) error {
 // rebuild searches the stream backwards from a version, through at most that many records, until it has found the holders of everything that
 // is reserved.
 func (h *holders) rebuild(ctx context.Context, version, reserved, most int64) error {
-	found, settled := make(map[string]order.Holder), make(map[string]bool)
+	found, settled := make(map[string]stock.Holder), make(map[string]bool)
 	end := version
 	for end > max(version-most, 0) && reserved > 0 {
 		start := max(end-holderPage, 0)
@@ -135,7 +138,7 @@ func (h *holders) rebuild(ctx context.Context, version, reserved, most int64) er
 				settled[s.OrderID] = true
 			case event.StockReserved:
 				if !settled[s.OrderID] {
-					found[s.OrderID] = order.Holder{OrderID: s.OrderID, Quantity: s.Quantity, Version: s.version}
+					found[s.OrderID] = stock.Holder{OrderID: s.OrderID, Quantity: s.Quantity, Version: s.version}
 					reserved -= s.Quantity
 				}
 			}
@@ -146,12 +149,12 @@ func (h *holders) rebuild(ctx context.Context, version, reserved, most int64) er
 	return nil
 }
 
-func (h *holders) newestFirst() []order.Holder {
-	list := make([]order.Holder, 0, len(h.byOrder))
+func (h *holders) newestFirst() []stock.Holder {
+	list := make([]stock.Holder, 0, len(h.byOrder))
 	for _, holder := range h.byOrder {
 		list = append(list, holder)
 	}
-	slices.SortFunc(list, func(a, b order.Holder) int { return cmp.Compare(b.Version, a.Version) })
+	slices.SortFunc(list, func(a, b stock.Holder) int { return cmp.Compare(b.Version, a.Version) })
 	return list
 }
 
@@ -162,15 +165,15 @@ type holderCheck struct {
 	version   int64
 	temporary bool
 	// holders are the holders of the SKU, newest first.
-	holders []order.Holder
+	holders []stock.Holder
 	err     error
 }
 
 // held returns the stock that an order holds.
-func (k *holderCheck) held(orderID string) (order.Holder, bool) {
-	i := slices.IndexFunc(k.holders, func(h order.Holder) bool { return h.OrderID == orderID })
+func (k *holderCheck) held(orderID string) (stock.Holder, bool) {
+	i := slices.IndexFunc(k.holders, func(h stock.Holder) bool { return h.OrderID == orderID })
 	if i < 0 {
-		return order.Holder{}, false
+		return stock.Holder{}, false
 	}
 	return k.holders[i], true
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // Ledger is the stock ledger. Use New to create it. The package comment has its contract.
@@ -74,14 +74,14 @@ func (l *Ledger) Close() {
 
 // Reserve reserves a quantity of the SKU for the order. The result is recorded and never changes, except that Done becomes Undone after a
 // Release. Errors: Invalid, Conflict if the order has requested a different quantity before, OutcomeUnknown, Unavailable, Corrupt.
-func (l *Ledger) Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error) {
+func (l *Ledger) Reserve(ctx context.Context, orderID, sku string, quantity int64) (stock.Reservation, error) {
 	return l.reserve(ctx, orderID, sku, quantity, change{mode: reserveOrRefuse})
 }
 
 // reserve is Reserve with a mode; except for reserveOrRefuse the error may be StockInsufficient, and then nothing was written.
-func (l *Ledger) reserve(ctx context.Context, orderID, sku string, quantity int64, c change) (order.Reservation, error) {
-	fail := func(err error) (order.Reservation, error) {
-		return order.Reservation{}, fmt.Errorf("reserve SKU %s for order %s: %w", sku, orderID, err)
+func (l *Ledger) reserve(ctx context.Context, orderID, sku string, quantity int64, c change) (stock.Reservation, error) {
+	fail := func(err error) (stock.Reservation, error) {
+		return stock.Reservation{}, fmt.Errorf("reserve SKU %s for order %s: %w", sku, orderID, err)
 	}
 	if err := validate(sku, orderID, quantity, 1); err != nil {
 		return fail(err)
@@ -93,7 +93,7 @@ func (l *Ledger) reserve(ctx context.Context, orderID, sku string, quantity int6
 	}
 	do := a.stored
 	if do.kind == event.StockFenced {
-		return order.Reservation{Effect: order.Undone}, nil
+		return stock.Reservation{Effect: stock.Undone}, nil
 	}
 	if do.Quantity != quantity {
 		return fail(fault.New(fault.Conflict, "the order has already requested %d of SKU %s", do.Quantity, sku))
@@ -111,23 +111,23 @@ func (l *Ledger) reserve(ctx context.Context, orderID, sku string, quantity int6
 }
 
 // refusal is the result of a stock.refused.
-func (s slot) refusal() order.Reservation {
-	return order.Reservation{Effect: order.Refused, Reason: s.Reason, Available: s.balance().available()}
+func (s slot) refusal() stock.Reservation {
+	return stock.Reservation{Effect: stock.Refused, Reason: s.Reason, Available: s.balance().available()}
 }
 
 // outcome is the result of a stock.reserved whose settle slot is s.
-func (s slot) outcome() order.Reservation {
+func (s slot) outcome() stock.Reservation {
 	if s.kind == event.StockReleased {
-		return order.Reservation{Effect: order.Undone}
+		return stock.Reservation{Effect: stock.Undone}
 	}
-	return order.Reservation{Effect: order.Done}
+	return stock.Reservation{Effect: stock.Done}
 }
 
 // Lookup returns the result of an order's reservation and changes nothing; the Effect is empty if nothing was reserved or released. Errors:
 // Invalid, Unavailable, Corrupt.
-func (l *Ledger) Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error) {
-	fail := func(err error) (order.Reservation, error) {
-		return order.Reservation{}, fmt.Errorf("look up SKU %s for order %s: %w", sku, orderID, err)
+func (l *Ledger) Lookup(ctx context.Context, orderID, sku string) (stock.Reservation, error) {
+	fail := func(err error) (stock.Reservation, error) {
+		return stock.Reservation{}, fmt.Errorf("look up SKU %s for order %s: %w", sku, orderID, err)
 	}
 	if err := validate(sku, orderID, 1, 1); err != nil {
 		return fail(err)
@@ -138,9 +138,9 @@ func (l *Ledger) Lookup(ctx context.Context, orderID, sku string) (order.Reserva
 	}
 	switch do.kind {
 	case "":
-		return order.Reservation{}, nil
+		return stock.Reservation{}, nil
 	case event.StockFenced:
-		return order.Reservation{Effect: order.Undone}, nil
+		return stock.Reservation{Effect: stock.Undone}, nil
 	case event.StockRefused:
 		return do.refusal(), nil
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // An order that has held its goods for long is asked, too: otherwise the shortfall would be reported for good.
@@ -20,7 +20,7 @@ func TestShortfallFindsTheOldestHolder(t *testing.T) {
 	require.NoError(t, err)
 	held, err := ledger.Reserve(t.Context(), "old", "tea", 5)
 	require.NoError(t, err)
-	require.Equal(t, order.Done, held.Effect)
+	require.Equal(t, stock.Done, held.Effect)
 	for n := range 10_001 {
 		_, err := ledger.Receive(t.Context(), "tea", 1, strconv.Itoa(n))
 		require.NoError(t, err)

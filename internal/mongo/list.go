@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Names of the collections of list entries.
@@ -168,7 +168,7 @@ func (l *List) List(ctx context.Context, f readmodel.Filter) (items []readmodel.
 		p.filter = append(p.filter, bson.E{Key: "flow", Value: f.Flow})
 	}
 	if f.Calm {
-		p.filter = append(p.filter, bson.E{Key: "status", Value: bson.D{{Key: "$ne", Value: order.StatusNeedsAttention}}})
+		p.filter = append(p.filter, bson.E{Key: "status", Value: bson.D{{Key: "$ne", Value: saga.NeedsAttention}}})
 	}
 	if f.CustomerID != "" {
 		p.filter = append(p.filter, bson.E{Key: "customerId", Value: f.CustomerID})

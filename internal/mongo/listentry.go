@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // entry is the document of a list entry. Field names are a public format. A document without attention needs no attention.
@@ -16,7 +17,7 @@ type entry struct {
 	// ID is the escaped order ID, so that entries are in the order of their streams.
 	ID            string            `bson:"_id"`
 	CustomerID    string            `bson:"customerId"`
-	Status        order.Status      `bson:"status"`
+	Status        saga.Status       `bson:"status"`
 	Reason        string            `bson:"reason"`
 	Version       int64             `bson:"version"`
 	Currency      string            `bson:"currency"`
@@ -40,15 +41,15 @@ type entryLine struct {
 }
 
 type entryAttention struct {
-	Number   int64                    `bson:"number"`
-	Step     string                   `bson:"step"`
-	Item     string                   `bson:"item,omitempty"`
-	Undo     bool                     `bson:"undo"`
-	Error    string                   `bson:"error"`
-	Attempts int64                    `bson:"attempts"`
-	NextTry  time.Time                `bson:"nextTry,omitempty"`
-	Since    time.Time                `bson:"since"`
-	Actions  []order.ResolutionAction `bson:"actions"`
+	Number   int64                   `bson:"number"`
+	Step     string                  `bson:"step"`
+	Item     string                  `bson:"item,omitempty"`
+	Undo     bool                    `bson:"undo"`
+	Error    string                  `bson:"error"`
+	Attempts int64                   `bson:"attempts"`
+	NextTry  time.Time               `bson:"nextTry,omitempty"`
+	Since    time.Time               `bson:"since"`
+	Actions  []saga.ResolutionAction `bson:"actions"`
 }
 
 func (e entry) position() cursor.Position {
@@ -67,7 +68,7 @@ func toEntry(o readmodel.Order) entry {
 	if a := o.Attention; a != nil {
 		e.Attention = &entryAttention{
 			Number: int64(a.Count), Step: a.Step, Item: a.Item, Undo: a.Undo, Error: a.Error, Attempts: int64(a.Attempts), NextTry: a.NextTry,
-			Since: a.Since, Actions: append([]order.ResolutionAction{}, a.Actions...),
+			Since: a.Since, Actions: append([]saga.ResolutionAction{}, a.Actions...),
 		}
 	}
 	return e
@@ -86,7 +87,7 @@ func (e entry) order() readmodel.Order {
 		o.Lines[i] = order.Line(line)
 	}
 	if a := e.Attention; a != nil {
-		o.Attention = &readmodel.Attention{Actions: a.Actions, AttentionState: order.AttentionState{
+		o.Attention = &readmodel.Attention{Actions: a.Actions, AttentionState: saga.AttentionState{
 			Open: true, Step: a.Step, Item: a.Item, Undo: a.Undo, Count: int(a.Number), Error: a.Error, Attempts: int(a.Attempts), NextTry: a.NextTry,
 			Since: a.Since,
 		}}

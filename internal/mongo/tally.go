@@ -10,17 +10,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Tally counts the entries that have not ended, by flow, status and the step that needs attention. It costs as much as there are of them.
 // Errors: Unavailable.
 func (l *List) Tally(ctx context.Context) ([]readmodel.Tally, error) {
-	open := bson.D{{Key: "status", Value: bson.D{{Key: "$nin", Value: []order.Status{order.StatusCompleted, order.StatusRejected, order.StatusCancelled, order.StatusFailed}}}}}
+	open := bson.D{{Key: "status", Value: bson.D{{Key: "$nin", Value: []saga.Status{saga.Completed, saga.Rejected, saga.Cancelled, saga.Failed}}}}}
 	type alike struct {
-		Flow   string       `bson:"flow"`
-		Status order.Status `bson:"status"`
-		Step   string       `bson:"step"`
+		Flow   string      `bson:"flow"`
+		Status saga.Status `bson:"status"`
+		Step   string      `bson:"step"`
 	}
 	if l.entries.db.Server == FerretDB1 {
 		entries, err := find[entry](ctx, l.entries, open, options.Find().SetProjection(bson.D{

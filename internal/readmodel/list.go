@@ -7,13 +7,13 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Filter selects orders. The zero Filter selects all of them.
 type Filter struct {
 	// Statuses selects orders in one of them; empty means any.
-	Statuses []order.Status
+	Statuses []saga.Status
 	// Flow selects the sagas of one flow, in a list of sagas that are no orders. AnyStatus has Statuses be those of any flow.
 	Flow      string
 	AnyStatus bool
@@ -40,7 +40,7 @@ func (f Filter) Selects(o Order) bool {
 func (f Filter) Validate() error {
 	var fields []fault.Field
 	for _, status := range f.Statuses {
-		if !f.AnyStatus && !slices.Contains(order.Statuses, status) {
+		if !f.AnyStatus && !isOrderStatus(status) {
 			fields = append(fields, fault.Fieldf("/status", "%q is not a status", status))
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 const (
@@ -34,15 +33,6 @@ type Projection struct {
 	Prefix string
 	// Fold makes the entry out of that stream; listed is false when the stream has none.
 	Fold func(records []event.Record) (o Order, listed bool, err error)
-}
-
-// Orders is the list of all orders.
-var Orders = Projection{Stream: event.OrderStream, Fold: foldOrder}
-
-// foldOrder makes the entry of an order out of its stream.
-func foldOrder(records []event.Record) (Order, bool, error) {
-	state, err := order.Fold(records)
-	return FromState(state), true, err
 }
 
 // Store keeps the entries of a list. It may be used by any number of goroutines and processes at once. Errors: Unavailable.

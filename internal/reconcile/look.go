@@ -19,7 +19,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // progressEvery is the number of streams between two progress reports.
@@ -308,15 +307,6 @@ func (l *look) read(ctx context.Context, stream string) (records []event.Record,
 		return nil, false, nil
 	}
 	return records, err == nil, err
-}
-
-// orderOf reads and folds an order that something else is about. ok is false when it is damaged or does not fold.
-func (l *look) orderOf(ctx context.Context, id string) (s order.State, records []event.Record, ok bool, err error) {
-	if records, ok, err = l.read(ctx, event.OrderStream(id)); !ok {
-		return s, nil, false, err
-	}
-	s, err = order.Fold(records)
-	return s, records, err == nil, nil
 }
 
 // damaged reports whether a stream could not be read because of what is stored in it, or missing from it: that is found where

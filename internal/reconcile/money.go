@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // books are what the simulator's ledger of one order adds up to. Other gateways keep their books themselves.
@@ -142,7 +142,7 @@ func (u *unit) money(ctx context.Context) error {
 		net, stands = answered(result, o.TotalAmount)
 	}
 	want := int64(0)
-	if u.state.Status == order.StatusCompleted {
+	if u.state.Status == saga.Completed {
 		want = o.TotalAmount - u.state.RefundedParcels()
 	}
 	if stands != "" {
@@ -197,7 +197,7 @@ func answered(r payment.Result, total int64) (net int64, stands payment.State) {
 
 // moneyFound is found, unless an operator decided so, on record.
 func (u *unit) moneyFound(k Kind, format string, args ...any) {
-	u.unlessExcepted(k, []exception{{order.StepCapture, false}, {order.StepAuthorize, true}, {order.StepRefund, false}}, format, args...)
+	u.unlessExcepted(k, moneyExceptions, format, args...)
 }
 
 // refunds checks of the refund ledger of a payment that no source has more reserved than there was.
@@ -230,7 +230,7 @@ func (u *unit) reserved(ctx context.Context) error {
 			continue
 		}
 		// The fold reports what cannot be read.
-		if d, err := event.Decode[order.PaymentData](r.Event); err == nil {
+		if d, err := event.Decode[struct{ Amount int64 }](r.Event); err == nil {
 			refunded[r.Key] = d.Amount
 		}
 	}

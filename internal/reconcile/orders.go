@@ -8,12 +8,22 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// orderFlow is the flow of orders.
+var orderFlow = order.Flow.Name
+
+// Decisions that explain an order whose money or stock is not where its end says.
+var (
+	moneyExceptions = []exception{{order.StepCapture, false}, {order.StepAuthorize, true}, {order.StepRefund, false}}
+	stockExceptions = []exception{{order.StepCommit, false}, {order.StepReserve, true}}
 )
 
 // exception is a step, or its undo, that an operator decided about.
 type exception struct {
-	Step order.Step `json:"step"`
-	Undo bool       `json:"undo"`
+	Step string `json:"step"`
+	Undo bool   `json:"undo"`
 }
 
 // exceptionOf returns what an operator decided about with an event that ends the tries of a step that is stuck. It takes the slot of the
@@ -131,7 +141,7 @@ func (u *unit) begins() bool {
 // fold folds the stream, record by record, and remembers what the list is held against.
 func (u *unit) fold() bool {
 	u.exceptions = exceptions(u.records)
-	var shown order.Status
+	var shown saga.Status
 	for _, r := range u.records {
 		if u.state.Ended {
 			u.damage(StreamAfterEnd, r.Version, "%s is recorded after its end as %s", r.Type, u.state.Status)
@@ -154,7 +164,7 @@ func (u *unit) fold() bool {
 
 // pivot checks that nothing was done that the order had not decided.
 func (u *unit) pivot() {
-	var decision order.Decision
+	var decision saga.Decision
 	refused, held, rejected, reserved := false, false, false, false
 	// late is the version of a capture that was found during compensation and is not refunded.
 	late := int64(0)
@@ -165,15 +175,15 @@ func (u *unit) pivot() {
 			if decision != "" {
 				u.checkDecision(r, decision)
 			}
-			decision = order.Forward
+			decision = saga.GoForward
 		case event.OrderCompensating:
 			// A refused capture turns the order back, once, and so does an operator.
 			d, err := event.Decode[order.Ending](r.Event)
 			byHand := err == nil && d.RequestID != ""
-			if decision == order.Back || decision == order.Forward && !refused && !byHand {
+			if decision == saga.GoBack || decision == saga.GoForward && !refused && !byHand {
 				u.checkDecision(r, decision)
 			}
-			decision = order.Back
+			decision = saga.GoBack
 		case event.InventoryRejected:
 			d, err := event.Decode[order.Rejection](r.Event)
 			rejected, held = err == nil, d.Held
@@ -186,7 +196,7 @@ func (u *unit) pivot() {
 			refused = true
 		case event.PaymentCaptured:
 			// A capture that is found during compensation is refunded.
-			if decision == order.Back {
+			if decision == saga.GoBack {
 				wants, late = "", r.Version
 			}
 		case event.PaymentRefunded:
@@ -206,32 +216,41 @@ func (u *unit) pivot() {
 	}
 }
 
-func (u *unit) checkDecision(r event.Record, decision order.Decision) {
+func (u *unit) checkDecision(r event.Record, decision saga.Decision) {
 	u.damage(StreamPivot, r.Version, "%s is recorded although the decision is %q", r.Type, decision)
 }
 
 // decidedBefore are the decisions that events need before them.
-var decidedBefore = map[string]order.Decision{
-	event.PaymentCaptureRefused: order.Forward, event.PaymentCaptured: order.Forward, event.InventoryCommitted: order.Forward,
-	event.OrderDelivered: order.Forward, event.OrderCompleted: order.Forward,
-	event.OrderParcelDispatched: order.Forward, event.OrderParcelDelivered: order.Forward, event.OrderParcelLost: order.Forward,
-	event.OrderRefundRequested: order.Forward, event.OrderResendRequested: order.Forward,
-	event.PaymentVoided: order.Back, event.PaymentRefunded: order.Back, event.InventoryReleased: order.Back,
-	event.OrderFulfillmentWithdrawn: order.Back, event.OrderRejected: order.Back, event.OrderCancelled: order.Back, event.OrderFailed: order.Back,
+var decidedBefore = map[string]saga.Decision{
+	event.PaymentCaptureRefused: saga.GoForward, event.PaymentCaptured: saga.GoForward, event.InventoryCommitted: saga.GoForward,
+	event.OrderDelivered: saga.GoForward, event.OrderCompleted: saga.GoForward,
+	event.OrderParcelDispatched: saga.GoForward, event.OrderParcelDelivered: saga.GoForward, event.OrderParcelLost: saga.GoForward,
+	event.OrderRefundRequested: saga.GoForward, event.OrderResendRequested: saga.GoForward,
+	event.PaymentVoided: saga.GoBack, event.PaymentRefunded: saga.GoBack, event.InventoryReleased: saga.GoBack,
+	event.OrderFulfillmentWithdrawn: saga.GoBack, event.OrderRejected: saga.GoBack, event.OrderCancelled: saga.GoBack, event.OrderFailed: saga.GoBack,
 }
 
 // decisionBefore is the decision that an event needs before it.
-func decisionBefore(r event.Record) order.Decision {
+func decisionBefore(r event.Record) saga.Decision {
 	e, ok := exceptionOf(r)
 	switch {
 	case !ok && strings.HasPrefix(r.Key, order.SlotRefund+"/"):
-		return order.Forward
+		return saga.GoForward
 	case !ok:
 		return decidedBefore[r.Type]
 	case e.Undo:
-		return order.Back
+		return saga.GoBack
 	case e.Step == order.StepCapture || e.Step == order.StepCommit || e.Step == order.StepRefund:
-		return order.Forward
+		return saga.GoForward
 	}
 	return ""
+}
+
+// orderOf reads and folds an order that something else is about. ok is false when it is damaged or does not fold.
+func (l *look) orderOf(ctx context.Context, id string) (s order.State, records []event.Record, ok bool, err error) {
+	if records, ok, err = l.read(ctx, event.OrderStream(id)); !ok {
+		return s, nil, false, err
+	}
+	s, err = order.Fold(records)
+	return s, records, err == nil, nil
 }

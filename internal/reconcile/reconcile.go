@@ -13,7 +13,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 const (
@@ -98,7 +97,7 @@ type Reconciler struct {
 
 // New returns a Reconciler. It does no I/O. The error is Invalid.
 func New(c Config) (*Reconciler, error) {
-	orders := slices.IndexFunc(c.Flows, func(f Flow) bool { return f.Info().Name == order.Flow.Name })
+	orders := slices.IndexFunc(c.Flows, func(f Flow) bool { return f.Info().Name == orderFlow })
 	if orders < 0 || c.Log == nil || c.List == nil || c.FlowList == nil || c.Shortages == nil || c.Gateway == nil || c.Clock == nil || c.Logger == nil {
 		return nil, fault.NewInvalid("reconcile", []fault.Field{fault.Fieldf("/", "the flow of orders, log, lists, shortages, gateway, clock and logger are mandatory")})
 	}

@@ -1,16 +1,11 @@
 package reconcile
 
 import (
-	"bytes"
 	"context"
 	"iter"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/workflows/latepayment"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -70,32 +65,4 @@ func (l *look) lostFacts(f Flow, id string, records []event.Record, facts saga.F
 		names = append(names, fact.Type)
 	}
 	return strings.Join(names, ", "), nil
-}
-
-// lostLate names what an ended order was told and from which something would follow, if it is not recorded as a late event.
-func (l *look) lostLate(ctx context.Context, records []event.Record, facts saga.Facts) (string, error) {
-	s, err := order.Fold(records)
-	if err != nil || s.Decision == order.Forward {
-		return "", err
-	}
-	var causes []string // of records of older versions, which do not say which event of the bus caused them
-	for _, r := range records {
-		if order.NamesCause(r.Type) && !bytes.Contains(r.Data, []byte(`"eventIdentity"`)) {
-			causes = append(causes, r.CausationID)
-		}
-	}
-	for _, fact := range facts.Received {
-		v := latepayment.LateRecord{ID: fact.ID, Type: fact.Type, Identity: fact.Identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
-		if fact.Cause == "" || slices.Contains(causes, fact.Cause) || s.Caused(fact.Identity) || !v.Consequential() {
-			continue
-		}
-		standing, err := l.cfg.Log.FindAll(ctx, event.LateStream(s.Order.ID), v.Slots())
-		if err != nil {
-			return "", err
-		}
-		if !slices.ContainsFunc(slices.Collect(maps.Values(standing)), v.Of) {
-			return fact.Type, nil
-		}
-	}
-	return "", nil
 }

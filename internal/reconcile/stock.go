@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 type movement struct {
@@ -144,9 +144,6 @@ func (v *ledger) held(ctx context.Context, orderID string, held hold) error {
 	return nil
 }
 
-// stockExceptions are the decisions that explain an order whose stock is not where its end says.
-var stockExceptions = []exception{{order.StepCommit, false}, {order.StepReserve, true}}
-
 // outcome checks that the stock of an ended order went where its end says.
 func (u *unit) outcome(ctx context.Context) error {
 	if !u.state.Ended || !u.recent(u.state.Ended, u.state.UpdatedAt) {
@@ -167,7 +164,7 @@ func (u *unit) outcome(ctx context.Context) error {
 				continue
 			}
 		}
-		completed := u.state.Status == order.StatusCompleted
+		completed := u.state.Status == saga.Completed
 		committed := standing[settle].Type == event.StockCommitted
 		if completed == committed && (!completed || reserved.Quantity == line.Quantity) {
 			continue

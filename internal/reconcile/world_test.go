@@ -334,7 +334,7 @@ func newShop(t testing.TB) *shop {
 	s := &shop{t: t, log: memlog.New()}
 	var err error
 	clock := func() time.Time { return now }
-	s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: &inventory.MemoryRegistry{}, Clock: clock})
+	s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: &inventory.MemoryRegistry{}, Temporary: order.Temporary, Clock: clock})
 	require.NoError(t, err)
 	t.Cleanup(s.ledger.Close)
 	s.money, err = simulator.New(simulator.Config{Log: s.log, Clock: clock})

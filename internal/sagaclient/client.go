@@ -35,8 +35,10 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
+	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
 // Log is the part of the event log that is needed here.
@@ -115,18 +117,22 @@ func (c *Client) Find(ctx context.Context, orderID string) (Found, error) {
 	return Found{Input: f.input, Order: f.state.Order, Running: f.running, StartedAt: f.startedAt}, err
 }
 
-// State is an order as the log, or Temporal before the log, knows it. The error is NotFound when neither does.
-func (c *Client) State(ctx context.Context, orderID string) (order.State, error) {
-	state, err := c.state(ctx, orderID)
-	if err != nil || state.Opened() {
-		return state, err
-	}
-	f, err := c.find(ctx, orderID)
-	if err != nil {
-		return state, err
-	}
-	f.state.Status, f.state.CreatedAt, f.state.UpdatedAt, f.state.CorrelationID = saga.Accepted, f.startedAt, f.startedAt, f.input.CorrelationID
-	return f.state, nil
+// SettleShortage starts the saga that notifies the orders that hold more of a SKU than is on hand. Errors: Unavailable.
+func (c *Client) SettleShortage(ctx context.Context, sku string) error {
+	err := wake(ctx, c.temporal, shortage.WorkflowID(sku), shortage.Signal, shortage.Summary(sku), nil, shortage.Workflow, shortage.Input{SKU: sku})
+	return fault.Wrap(err, fault.Unavailable, "start the shortage saga of sku %s", sku)
+}
+
+// InspectShortage describes the newest run of a SKU's shortage saga. Errors: Unavailable.
+func (c *Client) InspectShortage(ctx context.Context, sku string) (reconcile.Run, error) {
+	return inspect(ctx, c.temporal, shortage.WorkflowID(sku), "sku "+sku)
+}
+
+// StockLost notifies the saga of an order that stock which it holds is missing. An open order whose workflow is gone gets a new
+// run first. It does nothing for an order that has ended. Errors: OrderUnknown, Unavailable.
+func (c *Client) StockLost(ctx context.Context, orderID, sku string) error {
+	_, err := c.Signal(ctx, orderID, order.SignalStockLost, order.StockLost{SKU: sku})
+	return err
 }
 
 // Start implements Sagas: orders are placed.

@@ -14,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // commandGrace is how long closing may take when a command ends; its publisher may still wait for confirms.
@@ -83,7 +84,7 @@ func (s *Service) Rebuild(ctx context.Context, progress func(done int), report f
 
 // Resolve brings a decision to a saga of a flow and returns the saga's status after it. The error is NotFound for a flow or a saga that does not
 // exist, and ResolutionRefused, with the reason, when the decision does not fit.
-func (s *Service) Resolve(ctx context.Context, flow, id string, d order.Resolution) (order.Status, error) {
+func (s *Service) Resolve(ctx context.Context, flow, id string, d saga.Resolution) (saga.Status, error) {
 	sagas, ok := s.sagasOf[flow]
 	if !ok {
 		return "", fault.New(fault.NotFound, "there is no flow %q", flow)

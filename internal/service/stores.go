@@ -16,6 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // stores are everything that lives in MongoDB.
@@ -72,7 +73,7 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
 		return err
 	}
-	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongo.NewSKUs(s.db), Logger: logger}); err != nil {
+	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongo.NewSKUs(s.db), Temporary: order.Temporary, Logger: logger}); err != nil {
 		return err
 	}
 	return s.indexes.Prepare(ctx, indexes, s.wantedIndexes()...)
@@ -123,7 +124,7 @@ func (l listing) NeedsAttention(ctx context.Context, cursor string, limit int) (
 }
 
 func needAttention(page string, limit int) readmodel.Filter {
-	return readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: page}
+	return readmodel.Filter{Statuses: []saga.Status{saga.NeedsAttention}, Limit: limit, Cursor: page}
 }
 
 // moveLate has the list of sagas show the late payments that earlier versions listed apart, so that what needs attention is shown at once. What

@@ -116,7 +116,7 @@ func newEnvironment(ctx context.Context, address string, fast bool, cache int) (
 	logger := slog.New(slog.DiscardHandler)
 	l.sagas = sagaclient.New(sagaclient.Config{Temporal: l.control, Log: l.log, Logger: logger})
 	l.executor = &inbound.Executor{Sagas: l.sagas, Log: l.log, Clock: time.Now, Logger: logger}
-	if l.stock, err = inventory.New(inventory.Config{Log: l.log, Registry: l.registry}); err != nil {
+	if l.stock, err = inventory.New(inventory.Config{Log: l.log, Registry: l.registry, Temporary: order.Temporary}); err != nil {
 		return nil, err
 	}
 	if err := l.register(ctx); err != nil {

@@ -74,7 +74,7 @@ func startProcess(l *environment) (*process, error) {
 		return nil, err
 	}
 	log := handleLog{proc: proc}
-	if proc.ledger, err = inventory.New(inventory.Config{Log: log, Registry: l.registry}); err != nil {
+	if proc.ledger, err = inventory.New(inventory.Config{Log: log, Registry: l.registry, Temporary: order.Temporary}); err != nil {
 		return nil, err
 	}
 	sim, err := simulator.New(simulator.Config{Log: log, Outage: time.Second})

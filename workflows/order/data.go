@@ -1,6 +1,7 @@
 package order
 
 import (
+	"github.com/ordersaga/ordersaga/internal/stock"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -18,13 +19,7 @@ const (
 	SlotTurn    = "decide/refused"
 	SlotCapture = "capture"
 	SlotCommit  = "commit"
-	SlotDeliver = "deliver"
-	// SlotDispatch holds what was decided about goods that were dispatched after a cancellation.
-	SlotDispatch = "dispatch"
-	// SlotRefusalSettled holds what was decided about a capture that was refused after the dispatch: the capture's
-	// own slot has the refusal.
-	SlotRefusalSettled = "capture/settled"
-	SlotEnd            = "end"
+	SlotEnd     = "end"
 	// SlotCapturedLate holds the capture that the undo of an authorization finds although the capture's own slot has its
 	// refusal.
 	SlotCapturedLate = "undo/authorize/captured"
@@ -59,8 +54,8 @@ const (
 
 // Reasons why an order did not complete.
 const (
-	ReasonOutOfStock      = "out_of_stock"
-	ReasonUnknownSKU      = "unknown_sku"
+	ReasonOutOfStock      = stock.OutOfStock
+	ReasonUnknownSKU      = stock.UnknownSKU
 	ReasonPaymentDeclined = "payment_declined"
 	ReasonPaymentFailed   = "payment_failed"
 	ReasonCaptureRefused  = "capture_refused"
@@ -69,12 +64,6 @@ const (
 	ReasonPaymentTimeout  = "payment_timeout"
 	ReasonShipmentTimeout = "shipment_timeout"
 )
-
-// Item is a SKU and how many of it.
-type Item struct {
-	SKU      string `json:"sku"`
-	Quantity int64  `json:"quantity"`
-}
 
 // LineOutcome reports the result of the reservation of one line.
 type LineOutcome struct {
@@ -92,7 +81,7 @@ type LineOutcome struct {
 type Items struct {
 	OrderID string `json:"orderId"`
 	Lines   []Item `json:"lines"`
-	// ExpiresAt is how long the dispatch is waited for, in the form of TimeLayout; of order.confirmed.
+	// ExpiresAt is how long the dispatch is waited for, in the form of saga.TimeLayout; of order.confirmed.
 	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
@@ -115,7 +104,7 @@ type PaymentData struct {
 	Currency string `json:"currency"`
 	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
 	EventIdentity string `json:"eventIdentity,omitempty"`
-	// ExpiresAt is how long the payer is waited for, in the form of TimeLayout; of payment.pending.
+	// ExpiresAt is how long the payer is waited for, in the form of saga.TimeLayout; of payment.pending.
 	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
@@ -142,7 +131,7 @@ type Dispatch struct {
 	ParcelData
 	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
 	EventIdentity string `json:"eventIdentity,omitempty"`
-	// ExpiresAt is how long the delivery is waited for, in the form of TimeLayout; of order.shipped.
+	// ExpiresAt is how long the delivery is waited for, in the form of saga.TimeLayout; of order.shipped.
 	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 

@@ -110,11 +110,6 @@ func (s State) Undone(step Step, at time.Time) event.Entry {
 	return s.outcome(step, saga.Undone(data), at, 0)[0]
 }
 
-// RefundedCapture makes the outcome of undoing an authorization whose payment turns out to be captured.
-func (s State) RefundedCapture(paymentID string, amount int64, at time.Time) []event.Entry {
-	return s.outcome(StepAuthorize, s.refunded(paymentID, amount), at, 0)
-}
-
 // refunded is the outcome of undoing an authorization whose payment turns out to be captured: that it was captured,
 // unless the log says so already, and that amount was refunded.
 func (s State) refunded(paymentID string, amount int64) saga.Outcome {
@@ -132,15 +127,3 @@ func (s State) refunded(paymentID string, amount int64) saga.Outcome {
 func (s State) CommittedStock(at time.Time) event.Entry {
 	return s.outcome(StepCommit, saga.Done(lines{s.Order.Items()}), at, 0)[0]
 }
-
-// TimeLayout is the form of times in the data of events: RFC 3339, UTC, with milliseconds.
-const TimeLayout = saga.TimeLayout
-
-// RejectCancellation says for people why a cancellation cannot be honoured any more, or "" when it can.
-func (s State) RejectCancellation() string { return Flow.RefusalText(&s) }
-
-// Progress returns the state of each step of the order; see saga.Flow.Progress.
-func (s State) Progress() []StepProgress { return Flow.Progress(&s) }
-
-// StepProgress is a step and how far it is.
-type StepProgress = saga.StepProgress

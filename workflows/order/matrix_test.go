@@ -35,7 +35,7 @@ const onHand = 10
 
 func newShop(t testing.TB) sagatest.World[order.State, *order.Participants] {
 	log := memlog.New()
-	ledger, err := inventory.New(inventory.Config{Log: log, Registry: &inventory.MemoryRegistry{}})
+	ledger, err := inventory.New(inventory.Config{Log: log, Registry: &inventory.MemoryRegistry{}, Temporary: order.Temporary})
 	require.NoError(t, err)
 	t.Cleanup(ledger.Close)
 	for _, line := range append(valid().Lines, order.Line{SKU: shopSKU}) {

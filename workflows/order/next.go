@@ -50,9 +50,6 @@ func (t Timing) Settings(fast bool) saga.Settings {
 // Action is what to do next.
 type Action = saga.Action
 
-// ActionKind says what kind of thing is to be done.
-type ActionKind = saga.ActionKind
-
 // The kinds of actions; see saga.
 const (
 	Record = saga.Record
@@ -71,12 +68,4 @@ func Next(s State, f Facts, now time.Time, t Timing) Action {
 // Decisions returns the events that Next wants recorded one after the other, from s on, as many as one append takes.
 func Decisions(s State, f Facts, now time.Time, t Timing) []event.Entry {
 	return Flow.Decisions(s, f, now, t.Settings(false).Of)
-}
-
-// IsUndone reports whether a step was compensated, or an operator has decided about its compensation.
-func (s State) IsUndone(step Step) bool { return Flow.IsUndone(s, step) }
-
-// PaymentDeadline is until when a pending payment waits for its payer.
-func (s State) PaymentDeadline(t Timing) time.Time {
-	return Flow.PendingUntil(s, StepAuthorize, t.Settings(false).Of)
 }

@@ -17,13 +17,6 @@ var (
 	Allowed           = Flow.AttentionKinds()
 )
 
-// MaxNote and MaxReference bound the texts of a decision, in characters; MaxResolutions is how many IDs a state remembers.
-const (
-	MaxNote        = saga.MaxNote
-	MaxReference   = saga.MaxReference
-	MaxResolutions = saga.MaxResolutions
-)
-
 // The decisions.
 const (
 	Retry      = saga.Retry
@@ -45,9 +38,3 @@ func (s State) AttentionKind() string {
 	text, _ := Flow.AttentionKind(&s)
 	return text
 }
-
-// RejectResolution says for people why a decision does not apply, or "" when it does.
-func (s State) RejectResolution(r Resolution) string { return Flow.RejectResolution(&s, r) }
-
-// Decided returns the first decision that applies and is not recorded yet.
-func (s State) Decided(f Facts) (Resolution, bool) { return Flow.Decided(&s, f.Resolutions) }

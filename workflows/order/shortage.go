@@ -1,22 +1,11 @@
 package order
 
-// ReserveRequest asks the stock ledger to reserve what an order needs.
-type ReserveRequest struct {
-	OrderID string
-	// Items are what the order needs. Several items of one SKU are reserved together.
-	Items []Item
-	// From is the SKU at which an earlier attempt found too little: the order holds what comes before it in byte order.
-	From string
-	// Last has a shortage refused, whoever holds the stock.
-	Last bool
-}
+import "github.com/ordersaga/ordersaga/event"
 
-// Holder is an order that holds stock of a SKU.
-type Holder struct {
-	OrderID string `json:"orderId"`
-	// Quantity is how much; Version is that of the reservation in the SKU's stream.
-	Quantity int64 `json:"quantity"`
-	Version  int64 `json:"version"`
+// Temporary reports whether the order of a stream may soon give back the stock that it holds. Errors: those of Fold.
+func Temporary(records []event.Record) (bool, error) {
+	s, err := Fold(records)
+	return s.HoldsForNow(), err
 }
 
 // HoldsForNow reports whether the order may soon give back the stock that it holds: it is in reserve or authorize, and will be

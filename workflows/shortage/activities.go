@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/stock"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -18,7 +19,7 @@ const maxAsked = 20
 // Stock is the part of the stock ledger that knows of shortages.
 type Stock interface {
 	// Shortfall returns how many more of the SKU are reserved than are on hand, and the orders that hold them, newest first.
-	Shortfall(ctx context.Context, sku string) (int64, []order.Holder, error)
+	Shortfall(ctx context.Context, sku string) (int64, []stock.Holder, error)
 }
 
 // Orders notifies the saga of an order that stock which it holds is missing.

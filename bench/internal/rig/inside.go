@@ -81,7 +81,7 @@ func StartInside(ctx context.Context, s Stack, database string) (in *Inside, err
 	if in.Log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: raw}); err != nil {
 		return in, err
 	}
-	if in.Ledger, err = inventory.New(inventory.Config{Log: in.Log, Registry: mongo.NewSKUs(in.DB)}); err != nil {
+	if in.Ledger, err = inventory.New(inventory.Config{Log: in.Log, Registry: mongo.NewSKUs(in.DB), Temporary: order.Temporary}); err != nil {
 		return in, err
 	}
 	gateway, err := simulator.New(simulator.Config{Log: in.Log})

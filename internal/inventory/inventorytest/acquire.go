@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // temporaryHolders are the orders that hold stock temporarily.
@@ -36,9 +36,9 @@ func testAcquire(t *testing.T, s Subject) {
 		orders := &temporaryHolders{orders: map[string]bool{}}
 		return open(t, s, func(c *inventory.Config) { c.Orders = orders }), orders
 	}
-	done := order.Reservation{Effect: order.Done}
-	short := order.Reservation{Effect: order.Short}
-	acquire := func(t *testing.T, l *inventory.Ledger, r order.ReserveRequest) []order.Reservation {
+	done := stock.Reservation{Effect: stock.Done}
+	short := stock.Reservation{Effect: stock.Short}
+	acquire := func(t *testing.T, l *inventory.Ledger, r stock.ReserveRequest) []stock.Reservation {
 		t.Helper()
 		answers, err := l.Acquire(ctx, r)
 		require.NoError(t, err)
@@ -48,9 +48,9 @@ func testAcquire(t *testing.T, s Subject) {
 	t.Run("items of one sku are reserved together", func(t *testing.T) {
 		b, _ := setup(t)
 		x, y := b.stocked(t, 5), b.stocked(t, 5)
-		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: y, Quantity: 2}, {SKU: x, Quantity: 1}, {SKU: y, Quantity: 3}}}
+		r := stock.ReserveRequest{OrderID: "o-1", Items: []stock.Item{{SKU: y, Quantity: 2}, {SKU: x, Quantity: 1}, {SKU: y, Quantity: 3}}}
 		for _, ledger := range b.ledgers {
-			require.Equal(t, []order.Reservation{done, done, done}, acquire(t, ledger, r))
+			require.Equal(t, []stock.Reservation{done, done, done}, acquire(t, ledger, r))
 		}
 		b.balance(t, x, 5, 1)
 		b.balance(t, y, 5, 5)
@@ -62,10 +62,10 @@ func testAcquire(t *testing.T, s Subject) {
 	t.Run("the items of one sku are refused together", func(t *testing.T) {
 		b, _ := setup(t)
 		x, y := b.stocked(t, 5), b.stocked(t, 5)
-		refused := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 5}
-		r := order.ReserveRequest{OrderID: "o/1 ü", Items: []order.Item{{SKU: y, Quantity: 3}, {SKU: x, Quantity: 1}, {SKU: y, Quantity: 3}}}
+		refused := stock.Reservation{Effect: stock.Refused, Reason: stock.OutOfStock, Available: 5}
+		r := stock.ReserveRequest{OrderID: "o/1 ü", Items: []stock.Item{{SKU: y, Quantity: 3}, {SKU: x, Quantity: 1}, {SKU: y, Quantity: 3}}}
 		for _, ledger := range b.ledgers {
-			require.Equal(t, []order.Reservation{refused, {}, refused}, acquire(t, ledger, r))
+			require.Equal(t, []stock.Reservation{refused, {}, refused}, acquire(t, ledger, r))
 		}
 		b.balance(t, x, 5, 0)
 		b.balance(t, y, 5, 0)
@@ -73,17 +73,17 @@ func testAcquire(t *testing.T, s Subject) {
 
 	t.Run("an order without items takes nothing", func(t *testing.T) {
 		b, _ := setup(t)
-		require.Empty(t, acquire(t, b.a(), order.ReserveRequest{OrderID: "o-1", Last: true}))
+		require.Empty(t, acquire(t, b.a(), stock.ReserveRequest{OrderID: "o-1", Last: true}))
 	})
 
 	t.Run("unavailable items reserve nothing", func(t *testing.T) {
 		b, _ := setup(t)
 		x, y, z := b.stocked(t, 5), b.stocked(t, 1), newSKU()
-		answers := acquire(t, b.b(), order.ReserveRequest{OrderID: "o-1", Items: []order.Item{
+		answers := acquire(t, b.b(), stock.ReserveRequest{OrderID: "o-1", Items: []stock.Item{
 			{SKU: x, Quantity: 2}, {SKU: y, Quantity: 2}, {SKU: z, Quantity: 1},
 		}})
-		require.Equal(t, []order.Reservation{
-			{}, {Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1}, {Effect: order.Refused, Reason: order.ReasonUnknownSKU},
+		require.Equal(t, []stock.Reservation{
+			{}, {Effect: stock.Refused, Reason: stock.OutOfStock, Available: 1}, {Effect: stock.Refused, Reason: stock.UnknownSKU},
 		}, answers)
 		b.balance(t, x, 5, 0)
 		require.Empty(t, Audit(t, b.log, x).Held)
@@ -92,7 +92,7 @@ func testAcquire(t *testing.T, s Subject) {
 	t.Run("temporarily held is short, earlier SKUs stay reserved", func(t *testing.T) {
 		b, orders := setup(t)
 		x, y, z := b.stocked(t, 5), b.stocked(t, 2), b.stocked(t, 5)
-		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: z, Quantity: 1}, {SKU: y, Quantity: 1}, {SKU: x, Quantity: 1}}}
+		r := stock.ReserveRequest{OrderID: "o-1", Items: []stock.Item{{SKU: z, Quantity: 1}, {SKU: y, Quantity: 1}, {SKU: x, Quantity: 1}}}
 		for _, id := range []string{"keeps", "decides"} {
 			_, err := b.b().Reserve(ctx, id, y, 1)
 			require.NoError(t, err)
@@ -101,7 +101,7 @@ func testAcquire(t *testing.T, s Subject) {
 		before := records(t, b, y)
 		for i, ledger := range b.ledgers {
 			finds := b.gates[i].Finds()
-			require.Equal(t, []order.Reservation{{}, short, done}, acquire(t, ledger, r))
+			require.Equal(t, []stock.Reservation{{}, short, done}, acquire(t, ledger, r))
 			require.Equal(t, finds, b.gates[i].Finds(), "Find is not called: some servers would read the whole stream")
 		}
 		require.Equal(t, before, records(t, b, y), "waiting writes nothing")
@@ -109,11 +109,11 @@ func testAcquire(t *testing.T, s Subject) {
 		b.balance(t, z, 5, 0)
 		got, err := b.a().Lookup(ctx, "o-1", y)
 		require.NoError(t, err)
-		require.Equal(t, order.Reservation{}, got)
+		require.Equal(t, stock.Reservation{}, got)
 
 		require.NoError(t, b.b().Release(ctx, "decides", y))
 		r.From = y
-		require.Equal(t, []order.Reservation{done, done, done}, acquire(t, b.a(), r))
+		require.Equal(t, []stock.Reservation{done, done, done}, acquire(t, b.a(), r))
 		b.balance(t, z, 5, 1)
 	})
 
@@ -123,11 +123,11 @@ func testAcquire(t *testing.T, s Subject) {
 		orders.orders["o-1"] = true
 		_, err := b.a().Reserve(ctx, "o-1", sku, 2)
 		require.NoError(t, err)
-		require.Equal(t, []order.Reservation{done}, acquire(t, b.b(), order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 2}}}))
+		require.Equal(t, []stock.Reservation{done}, acquire(t, b.b(), stock.ReserveRequest{OrderID: "o-1", Items: []stock.Item{{SKU: sku, Quantity: 2}}}))
 		restarted, err := inventory.New(inventory.Config{Log: b.log, Registry: b.registry, Orders: orders})
 		require.NoError(t, err)
 		t.Cleanup(restarted.Close)
-		_, err = restarted.Acquire(ctx, order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 1}}})
+		_, err = restarted.Acquire(ctx, stock.ReserveRequest{OrderID: "o-1", Items: []stock.Item{{SKU: sku, Quantity: 1}}})
 		require.ErrorIs(t, err, fault.Conflict)
 		b.balance(t, sku, 2, 2)
 	})
@@ -139,16 +139,16 @@ func testAcquire(t *testing.T, s Subject) {
 			_, err := b.b().Reserve(ctx, id, sku, 1)
 			require.NoError(t, err)
 		}
-		refused := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
-		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 1}}}
+		refused := stock.Reservation{Effect: stock.Refused, Reason: stock.OutOfStock}
+		r := stock.ReserveRequest{OrderID: "o-1", Items: []stock.Item{{SKU: sku, Quantity: 1}}}
 		orders.err = fault.New(fault.Unavailable, "no orders")
 		_, err := b.a().Acquire(ctx, r)
 		require.ErrorIs(t, err, fault.Unavailable, "without a check nothing is refused")
 		orders.err = nil
-		require.Equal(t, []order.Reservation{refused}, acquire(t, b.a(), r))
+		require.Equal(t, []stock.Reservation{refused}, acquire(t, b.a(), r))
 		require.ElementsMatch(t, []string{"first", "second"}, orders.asked[len(orders.asked)-2:])
 		require.NoError(t, b.b().Release(ctx, "first", sku))
-		require.Equal(t, []order.Reservation{refused}, acquire(t, b.b(), r))
+		require.Equal(t, []stock.Reservation{refused}, acquire(t, b.b(), r))
 	})
 
 	t.Run("the last attempt is refused despite temporary holders", func(t *testing.T) {
@@ -157,10 +157,10 @@ func testAcquire(t *testing.T, s Subject) {
 		_, err := b.b().Reserve(ctx, "decides", sku, 1)
 		require.NoError(t, err)
 		orders.orders["decides"] = true
-		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 1}}}
-		require.Equal(t, []order.Reservation{short}, acquire(t, b.a(), r))
+		r := stock.ReserveRequest{OrderID: "o-1", Items: []stock.Item{{SKU: sku, Quantity: 1}}}
+		require.Equal(t, []stock.Reservation{short}, acquire(t, b.a(), r))
 		r.Last = true
-		require.Equal(t, order.Refused, acquire(t, b.a(), r)[0].Effect)
+		require.Equal(t, stock.Refused, acquire(t, b.a(), r)[0].Effect)
 	})
 
 	t.Run("holders are found after many records", func(t *testing.T) {
@@ -184,7 +184,7 @@ func testAcquire(t *testing.T, s Subject) {
 		require.NoError(t, err)
 		orders.orders["old"] = true
 		for _, ledger := range b.ledgers {
-			require.Equal(t, []order.Reservation{short}, acquire(t, ledger, order.ReserveRequest{OrderID: "o-x", Items: []order.Item{{SKU: sku, Quantity: 1}}}))
+			require.Equal(t, []stock.Reservation{short}, acquire(t, ledger, stock.ReserveRequest{OrderID: "o-x", Items: []stock.Item{{SKU: sku, Quantity: 1}}}))
 		}
 		shortfall, found, err := b.b().Shortfall(ctx, sku)
 		require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // testAlgebra runs every sequence of calls for one order up to a length, with enough, too little and no stock, and compares each result with the
@@ -95,7 +95,7 @@ func testAnswers(t *testing.T, s Subject) {
 	t.Run("a refusal stays after stock is added", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 2)
-		refused := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 2}
+		refused := stock.Reservation{Effect: stock.Refused, Reason: stock.OutOfStock, Available: 2}
 		got, err := b.a().Reserve(ctx, "o-1", sku, 3)
 		require.NoError(t, err)
 		require.Equal(t, refused, got)
@@ -115,20 +115,20 @@ func testAnswers(t *testing.T, s Subject) {
 		sku := newSKU()
 		got, err := b.a().Reserve(ctx, "o-1", sku, 1)
 		require.NoError(t, err)
-		require.Equal(t, order.Reservation{Effect: order.Refused, Reason: order.ReasonUnknownSKU}, got)
+		require.Equal(t, stock.Reservation{Effect: stock.Refused, Reason: stock.UnknownSKU}, got)
 		require.NoError(t, b.b().Release(ctx, "o-2", sku))
 		for _, ledger := range b.ledgers {
 			_, err = ledger.Balance(ctx, sku)
 			require.ErrorIs(t, err, fault.NotFound)
 			got, err = ledger.Reserve(ctx, "o-3", sku, 1)
 			require.NoError(t, err)
-			require.Equal(t, order.ReasonUnknownSKU, got.Reason)
+			require.Equal(t, stock.UnknownSKU, got.Reason)
 		}
 		_, err = b.b().Receive(ctx, sku, 4, "first")
 		require.NoError(t, err)
 		got, err = b.a().Reserve(ctx, "o-4", sku, 1)
 		require.NoError(t, err)
-		require.Equal(t, order.Done, got.Effect)
+		require.Equal(t, stock.Done, got.Effect)
 		b.balance(t, sku, 4, 1)
 		Audit(t, b.log, sku)
 	})
@@ -153,11 +153,11 @@ func testAnswers(t *testing.T, s Subject) {
 		sku := b.stocked(t, 5)
 		got, err := b.a().Reserve(ctx, "o-1", sku, 5)
 		require.NoError(t, err)
-		require.Equal(t, order.Done, got.Effect)
+		require.Equal(t, stock.Done, got.Effect)
 		require.NoError(t, b.b().Release(ctx, "o-1", sku))
 		got, err = b.a().Reserve(ctx, "o-1", sku, 5)
 		require.NoError(t, err)
-		require.Equal(t, order.Undone, got.Effect)
+		require.Equal(t, stock.Undone, got.Effect)
 		require.ErrorIs(t, b.a().Commit(ctx, "o-1", sku), fault.EffectSettled)
 		b.balance(t, sku, 5, 0)
 		Audit(t, b.log, sku)
@@ -176,13 +176,13 @@ func testStaleHead(t *testing.T, s Subject) {
 		require.NoError(t, b.b().Release(ctx, "o-1", sku))
 		got, err := b.a().Reserve(ctx, "o-1", sku, 5)
 		require.NoError(t, err)
-		require.Equal(t, order.Undone, got.Effect)
+		require.Equal(t, stock.Undone, got.Effect)
 
 		_, err = b.b().Adjust(ctx, sku, -5, "lost", inventory.Remark{})
 		require.NoError(t, err)
 		got, err = b.a().Reserve(ctx, "o-2", sku, 5)
 		require.NoError(t, err)
-		require.Equal(t, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}, got)
+		require.Equal(t, stock.Reservation{Effect: stock.Refused, Reason: stock.OutOfStock}, got)
 
 		_, err = b.b().Receive(ctx, sku, 3, "second")
 		require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // testCounts tests receipts, adjustments and counts.
@@ -86,7 +86,7 @@ func testCounts(t *testing.T, s Subject) {
 		for _, id := range []string{"x", "receipt", "settle", "reserve"} {
 			got, err := b.a().Reserve(ctx, id, sku, 1)
 			require.NoError(t, err)
-			require.Equal(t, order.Done, got.Effect)
+			require.Equal(t, stock.Done, got.Effect)
 		}
 		b.balance(t, sku, 5, 4)
 		Audit(t, b.log, sku)
@@ -195,7 +195,7 @@ func testShortfall(t *testing.T, s Subject) {
 		for id, quantity := range map[string]int64{"o-1": 3, "o-2": 2} {
 			got, err := b.a().Reserve(ctx, id, sku, quantity)
 			require.NoError(t, err)
-			require.Equal(t, order.Done, got.Effect)
+			require.Equal(t, stock.Done, got.Effect)
 		}
 		short := inventory.Balance{SKU: sku, OnHand: 3, Reserved: 5, Available: 0, Shortfall: 2, Version: 4}
 		for _, ledger := range []*inventory.Ledger{b.b(), b.a(), b.b()} {
@@ -211,7 +211,7 @@ func testShortfall(t *testing.T, s Subject) {
 		for _, ledger := range b.ledgers {
 			answer, err := ledger.Reserve(ctx, "o-3", sku, 1)
 			require.NoError(t, err)
-			require.Equal(t, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}, answer)
+			require.Equal(t, stock.Reservation{Effect: stock.Refused, Reason: stock.OutOfStock}, answer)
 			_, err = ledger.Adjust(ctx, sku, -1, "lost", inventory.Remark{})
 			require.ErrorIs(t, err, fault.StockInsufficient)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // slowRuns is the number of runs of the model with a slow log.
@@ -62,10 +62,10 @@ type call struct {
 var modelIDs = []string{"o-0", "o-1", "o-2", "o%2F3", "o/3", "gid://shopify/Order/123 ü"}
 
 // lines draws the lines of an order that have the call's SKU, and their quantity together.
-func (c call) lines(rt *rapid.T, sku string) (items []order.Item, together int64) {
+func (c call) lines(rt *rapid.T, sku string) (items []stock.Item, together int64) {
 	for range rapid.IntRange(1, 3).Draw(rt, "lines") {
 		quantity := rapid.Int64Range(1, 2).Draw(rt, "of the line")
-		items, together = append(items, order.Item{SKU: sku, Quantity: quantity}), together+quantity
+		items, together = append(items, stock.Item{SKU: sku, Quantity: quantity}), together+quantity
 	}
 	return items, together
 }
@@ -93,7 +93,7 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			c := draw(rt, 1, 1)
 			items, together := c.lines(rt, m.skus[c.sku])
 			want, code := m.specs[c.sku].reserve(c.id, together)
-			got, err := m.ledgers[c.ledger].Acquire(ctx, order.ReserveRequest{OrderID: c.id, Items: items, Last: true})
+			got, err := m.ledgers[c.ledger].Acquire(ctx, stock.ReserveRequest{OrderID: c.id, Items: items, Last: true})
 			require.Equal(rt, code, fault.CodeOf(err))
 			if code != "" {
 				return
@@ -101,7 +101,7 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			require.Len(rt, got, len(items))
 			for _, answer := range got {
 				// What was released after it had been acquired may be answered as Done.
-				if answer.Effect != order.Done || want.Effect != order.Undone || m.specs[c.sku].of(c.id).settle != event.StockReleased {
+				if answer.Effect != stock.Done || want.Effect != stock.Undone || m.specs[c.sku].of(c.id).settle != event.StockReleased {
 					require.Equal(rt, want, answer)
 				}
 			}

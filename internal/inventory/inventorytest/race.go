@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // testRace runs concurrent orders for the same stock, with two ledgers.
@@ -28,10 +28,10 @@ func testRace(t *testing.T, s Subject) {
 			return
 		}
 		switch got.Effect {
-		case order.Done:
+		case stock.Done:
 			done.Add(1)
 			held[i] = true
-		case order.Refused:
+		case stock.Refused:
 			refused.Add(1)
 		}
 	})
@@ -68,7 +68,7 @@ func testRace(t *testing.T, s Subject) {
 	// Concurrent calls for the same order reserve once; commit and release exclude each other.
 	duel := b.stocked(t, 10)
 	each(20, func(i int) {
-		if got, err := b.ledgers[i%2].Reserve(ctx, "o-1", duel, 4); err != nil || got.Effect != order.Done {
+		if got, err := b.ledgers[i%2].Reserve(ctx, "o-1", duel, 4); err != nil || got.Effect != stock.Done {
 			t.Errorf("%v %v", got, err)
 		}
 	})

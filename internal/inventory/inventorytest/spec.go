@@ -3,7 +3,7 @@ package inventorytest
 import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // sku is the specification of the ledger for one SKU, without a log: the table of the package comment.
@@ -32,39 +32,39 @@ func (s *sku) of(orderID string) *slots {
 }
 
 // reserve returns the expected result or error code.
-func (s *sku) reserve(orderID string, quantity int64) (order.Reservation, fault.Code) {
+func (s *sku) reserve(orderID string, quantity int64) (stock.Reservation, fault.Code) {
 	o := s.of(orderID)
 	if o.do == "" {
 		o.do, o.quantity = event.StockReserved, quantity
 		switch {
 		case !s.known:
-			o.do, o.reason = event.StockRefused, order.ReasonUnknownSKU
+			o.do, o.reason = event.StockRefused, stock.UnknownSKU
 		case s.onHand-s.reserved < quantity:
-			o.do, o.reason, o.availableAtAnswer = event.StockRefused, order.ReasonOutOfStock, max(s.onHand-s.reserved, 0)
+			o.do, o.reason, o.availableAtAnswer = event.StockRefused, stock.OutOfStock, max(s.onHand-s.reserved, 0)
 		default:
 			s.reserved += quantity
 		}
 	}
 	switch {
 	case o.do == event.StockFenced:
-		return order.Reservation{Effect: order.Undone}, ""
+		return stock.Reservation{Effect: stock.Undone}, ""
 	case o.quantity != quantity:
-		return order.Reservation{}, fault.Conflict
+		return stock.Reservation{}, fault.Conflict
 	case o.do == event.StockRefused:
-		return order.Reservation{Effect: order.Refused, Reason: o.reason, Available: o.availableAtAnswer}, ""
+		return stock.Reservation{Effect: stock.Refused, Reason: o.reason, Available: o.availableAtAnswer}, ""
 	case o.settle == event.StockReleased:
-		return order.Reservation{Effect: order.Undone}, ""
+		return stock.Reservation{Effect: stock.Undone}, ""
 	}
-	return order.Reservation{Effect: order.Done}, ""
+	return stock.Reservation{Effect: stock.Done}, ""
 }
 
 // lookup returns the state without changing it.
-func (s *sku) lookup(orderID string) order.Reservation {
+func (s *sku) lookup(orderID string) stock.Reservation {
 	if o := s.of(orderID); o.do != "" {
 		answer, _ := s.reserve(orderID, o.quantity)
 		return answer
 	}
-	return order.Reservation{}
+	return stock.Reservation{}
 }
 
 func (s *sku) release(orderID string) fault.Code {

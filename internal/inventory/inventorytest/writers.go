@@ -9,7 +9,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/internal/stock"
 )
 
 // testWriters tests delayed writers and writes with unknown results.
@@ -34,7 +34,7 @@ func testWriters(t *testing.T, s Subject) {
 		for _, ledger := range b.ledgers {
 			got, err := ledger.Reserve(ctx, "o-1", sku, 5)
 			require.NoError(t, err)
-			require.Equal(t, order.Undone, got.Effect)
+			require.Equal(t, stock.Undone, got.Effect)
 		}
 		b.balance(t, sku, 5, 0)
 		Audit(t, b.log, sku)
@@ -44,7 +44,7 @@ func testWriters(t *testing.T, s Subject) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		held := b.gates[0].Hold()
-		slept := make(chan order.Reservation, 1)
+		slept := make(chan stock.Reservation, 1)
 		go func() {
 			got, err := b.a().Reserve(ctx, "o-1", sku, 3)
 			if err != nil {
@@ -55,9 +55,9 @@ func testWriters(t *testing.T, s Subject) {
 		<-held.Arrived()
 		got, err := b.b().Reserve(ctx, "o-2", sku, 4)
 		require.NoError(t, err)
-		require.Equal(t, order.Done, got.Effect)
+		require.Equal(t, stock.Done, got.Effect)
 		held.Release()
-		require.Equal(t, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1}, <-slept)
+		require.Equal(t, stock.Reservation{Effect: stock.Refused, Reason: stock.OutOfStock, Available: 1}, <-slept)
 		b.balance(t, sku, 5, 4)
 		Audit(t, b.log, sku)
 	})
@@ -88,7 +88,7 @@ func testLostWrites(t *testing.T, s Subject) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		held := b.gates[0].Hold()
-		done := make(chan order.Reservation, 1)
+		done := make(chan stock.Reservation, 1)
 		go func() {
 			got, err := b.a().Reserve(ctx, "o-1", sku, 3)
 			if err != nil {
@@ -98,7 +98,7 @@ func testLostWrites(t *testing.T, s Subject) {
 		}()
 		<-held.Arrived()
 		held.Abandon()
-		require.Equal(t, order.Done, (<-done).Effect)
+		require.Equal(t, stock.Done, (<-done).Effect)
 		held.Release()
 		require.NoError(t, b.b().Commit(ctx, "o-1", sku))
 		b.balance(t, sku, 2, 0)
@@ -145,7 +145,7 @@ func testLostWrites(t *testing.T, s Subject) {
 		b.gates[0].Open()
 		got, err := b.a().Reserve(ctx, "o-1", sku, 1)
 		require.NoError(t, err)
-		require.Equal(t, order.Done, got.Effect)
+		require.Equal(t, stock.Done, got.Effect)
 		b.balance(t, sku, 6, 1)
 		records, err := b.log.Read(ctx, event.StockStream(sku), 0, 0)
 		require.NoError(t, err)
