@@ -187,9 +187,12 @@ func (l *Letters) LoadBody(ctx context.Context, id, hash string) ([]byte, error)
 	return l.parts(ctx, id+"/"+hash)
 }
 
-// Delete implements deadletter.Store. Parts are deleted before their letter: an interrupted deletion is repeated as long as the letter exists.
+// Delete implements deadletter.Store. Parts and key are deleted before their letter: an interrupted deletion is repeated as long as the letter exists.
 func (l *Letters) Delete(ctx context.Context, id string) error {
 	if err := l.deleteParts(ctx, id); err != nil {
+		return err
+	}
+	if err := NewLetterKeys(l.letters.db).Erase(ctx, id); err != nil {
 		return err
 	}
 	if l.letters.db.Server == FerretDB1 {

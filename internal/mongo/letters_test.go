@@ -81,6 +81,10 @@ func TestSealedLettersHideWhatTheirSenderWrote(t *testing.T) {
 	listed, _, err := s.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
 	require.Len(t, listed, 3, "lists need no keys")
+
+	require.NoError(t, s.Delete(t.Context(), long.ID))
+	_, err = NewLetterKeys(db).Get(t.Context(), long.ID)
+	require.ErrorIs(t, err, fault.NotFound, "the key goes with its letter")
 }
 
 // raw is everything that is stored about a letter.

@@ -39,7 +39,7 @@ func olderBinary(t *testing.T) string {
 	}
 	require.NoError(t, os.MkdirAll(folder, 0o750))
 	began := time.Now()
-	work, err := os.MkdirTemp(folder, "build-")
+	work, err := os.MkdirTemp(folder, "build-") //nolint:usetesting // the result is renamed within this folder
 	require.NoError(t, err)
 	defer os.RemoveAll(work)
 	archive := filepath.Join(work, "source.tar")

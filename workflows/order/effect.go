@@ -2,13 +2,18 @@ package order
 
 import "github.com/ordersaga/ordersaga/internal/stock"
 
-// What the stock ledger is asked, and answers.
+// Types of the stock ledger's port.
 type (
-	Effect         = stock.Effect
-	Item           = stock.Item
+	// Effect is a participant's definite answer to a call.
+	Effect = stock.Effect
+	// Item is a SKU with a quantity.
+	Item = stock.Item
+	// ReserveRequest requests the stock of a line.
 	ReserveRequest = stock.ReserveRequest
-	Reservation    = stock.Reservation
-	Holder         = stock.Holder
+	// Reservation is the answer to it.
+	Reservation = stock.Reservation
+	// Holder is an order that holds stock.
+	Holder = stock.Holder
 )
 
 // The definite answers.
