@@ -66,12 +66,11 @@ func table(c *Config) []Setting {
 		setting("MONGODB_URI", "mongodb://127.0.0.1:27017", text(&c.MongoDBURI, uriOf("mongodb", "mongodb+srv")).secret(),
 			"The MongoDB deployment that holds the event log."),
 		setting("MONGODB_DATABASE", "ordersaga", text(&c.MongoDBDatabase, database), "The database of the event log and the read model."),
-		setting("SEAL_MASTER_KEY", "", keys(&c.SealMasterKeys).secret(),
-			"Master keys that wrap the keys of sealed data, one on each line: an ID and the base64 of 32 bytes. The first one wraps, all unwrap. With it dead letters are sealed, too."),
-
 		setting("MONGODB_TLS_CA_FILE", "", text(&c.MongoDBTLS.CA, readable), caMeaning("MONGODB_URI")+turnsOn),
 		setting("MONGODB_TLS_CERT_FILE", "", text(&c.MongoDBTLS.Cert, readable), clientMeaning("MongoDB")+turnsOn),
 		setting("MONGODB_TLS_KEY_FILE", "", text(&c.MongoDBTLS.Key, readable), keyMeaning),
+		setting("SEAL_MASTER_KEY", "", keys(&c.SealMasterKeys).secret(),
+			"Master keys that wrap the keys of sealed data, one on each line: an ID and the base64 of 32 bytes. The first one wraps, all unwrap. With it dead letters are sealed, too."),
 
 		setting("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/", text(&c.AMQPURL, uriOf("amqp", "amqps")).secret(),
 			"The RabbitMQ broker, with its virtual host."),
