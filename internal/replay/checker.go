@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +77,10 @@ func New(c Config) *Checker {
 	all := &Checker{Config: c, converter: c.Client.DataConverter}
 	if all.converter == nil {
 		all.converter = converter.GetDefaultDataConverter()
+	}
+	// The converter of workflow tasks may panic over a payload that it cannot read; that of clients returns an error.
+	if aware, ok := all.converter.(workflow.ContextAware); ok {
+		all.converter = aware.WithContext(context.Background())
 	}
 	for _, i := range c.Client.Interceptors {
 		if w, ok := i.(interceptor.WorkerInterceptor); ok {
