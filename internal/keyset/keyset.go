@@ -11,7 +11,6 @@
 package keyset
 
 import (
-	"bufio"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
@@ -43,8 +42,10 @@ var keyID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 func Parse(text string) (Set, error) {
 	set := Set{keys: make(map[string]cipher.AEAD)}
 	first := true
-	for n, lines := 1, bufio.NewScanner(strings.NewReader(text)); lines.Scan(); n++ {
-		fields := strings.Fields(lines.Text())
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		fields := strings.Fields(line)
 		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 			continue
 		}

@@ -45,6 +45,14 @@ func TestKeysAreReplaced(t *testing.T) {
 	require.Empty(t, parse(t, keyset.Plain, line("a", 'a')).Active())
 }
 
+// TestLongLinesAreRead: a comment of any length hides no key after it.
+func TestLongLinesAreRead(t *testing.T) {
+	set := parse(t, line("b", 'b'), "# "+strings.Repeat("x", 1<<17), line("a", 'a'))
+	id, text := parse(t, line("a", 'a')).Seal("test", []byte("data"))
+	_, err := set.Open("test", id, text)
+	require.NoError(t, err)
+}
+
 func TestChangedDataIsCorrupt(t *testing.T) {
 	set := parse(t, line("a", 'a'), line("twin", 'a'))
 	id, text := set.Seal("test", []byte("data"))
