@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -70,7 +69,7 @@ func (s *Service) discardOpen(ctx context.Context, l Letter, retention time.Dura
 		return false, nil
 	}
 	_, err := s.Discard(ctx, l.ID, Request{
-		ID: event.DerivedID(RetentionName, l.ID), By: RetentionName, Note: "there was no decision within " + strconv.Itoa(int(retention.Hours())) + " hours",
+		ID: event.DerivedID(RetentionName, l.ID), By: RetentionName, Note: "there was no decision within " + retention.String(),
 	})
 	if errors.Is(err, fault.ResolutionRefused) || errors.Is(err, fault.NotFound) {
 		return false, nil // another process was faster
