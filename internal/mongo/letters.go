@@ -38,6 +38,8 @@ type Letters struct {
 	inline int
 	// locks is for FerretDB 1.
 	locks documentLocks
+	// keys has a key of each sealed letter.
+	keys *Keys
 	// box opens sealed letters; nil when there are none. New ones are sealed if seals is set.
 	box   *sealed.Box
 	seals bool
@@ -52,7 +54,7 @@ var _ deadletter.Store = (*Letters)(nil)
 func NewLetters(db *DB) *Letters {
 	slow := *db
 	slow.Timeout = max(db.Timeout, lettersTimeout)
-	l := &Letters{letters: slow.collection(LettersCollection), inline: maxInline}
+	l := &Letters{letters: slow.collection(LettersCollection), inline: maxInline, keys: NewLetterKeys(db)}
 	l.listed = l.letters
 	if db.Server == FerretDB1 {
 		l.listed = slow.collection(LettersCollection + "_listed")
@@ -192,7 +194,7 @@ func (l *Letters) Delete(ctx context.Context, id string) error {
 	if err := l.deleteParts(ctx, id); err != nil {
 		return err
 	}
-	if err := NewLetterKeys(l.letters.db).Erase(ctx, id); err != nil {
+	if err := l.keys.Erase(ctx, id); err != nil {
 		return err
 	}
 	if l.letters.db.Server == FerretDB1 {

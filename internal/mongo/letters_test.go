@@ -15,7 +15,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/deadletter/deadlettertest"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 )
 
@@ -33,8 +32,7 @@ func TestLetters(t *testing.T) {
 // sealedLetters opens letters with a key of their own, which a master key wraps.
 func sealedLetters(t *testing.T, db *DB) *Letters {
 	t.Helper()
-	keys := sealed.Wrapped{Keys: NewLetterKeys(db), By: sealedtest.Master(t, "a")}
-	return openLetters(t, db).SealWith(sealed.NewBox(keys), true)
+	return openLetters(t, db).SealWith(sealedtest.Master(t, "a"))
 }
 
 func TestSealedLetters(t *testing.T) {

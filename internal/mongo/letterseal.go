@@ -19,9 +19,9 @@ const (
 	sealedBody       = "body"
 )
 
-// SealWith returns the store, which opens letters with a box. New letters are sealed if seals is set.
-func (l *Letters) SealWith(box *sealed.Box, seals bool) *Letters {
-	l.box, l.seals = box, seals
+// SealWith returns the store, which opens sealed letters with master keys, and seals new ones if one of these is active.
+func (l *Letters) SealWith(master sealed.Wrapper) *Letters {
+	l.box, l.seals = sealed.NewBox(sealed.Wrapped{Keys: l.keys, By: master}), master.Active() != ""
 	return l
 }
 

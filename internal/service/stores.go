@@ -69,7 +69,7 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 	s.raw, s.orders, s.sagas = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewSagas(s.db)
 	master := sealed.Master{Set: s.master}
 	s.box = sealed.NewBox(sealed.Wrapped{Keys: mongo.NewKeys(s.db), By: master})
-	s.letters = mongo.NewLetters(s.db).SealWith(sealed.NewBox(sealed.Wrapped{Keys: mongo.NewLetterKeys(s.db), By: master}), master.Active() != "")
+	s.letters = mongo.NewLetters(s.db).SealWith(master)
 	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
 		return err
 	}
