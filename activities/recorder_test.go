@@ -52,7 +52,7 @@ func TestDecisionsAreRecordedInlineOrAfterThePivotOnly(t *testing.T) {
 			result, err := w.outcomes.Record(t.Context(), test.in(s, test.outcome(s)))
 			require.NoError(t, err)
 			require.Equal(t, test.tail, types(result.Tail))
-			require.Equal(t, w.recordsAfter(s), result.Tail, "it answers what stands in the log")
+			require.Equal(t, w.recordsAfter(s), result.Tail, "it returns the stored records")
 		})
 	}
 }

@@ -199,9 +199,9 @@ func (s *Server) cancel(c echo.Context, sagas decider, id, about string, refused
 	}
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	verdict, err := sagas.Cancel(ctx, id, saga.Cancellation{ID: s.requestID(c, key, "cancellation", about), Reason: reason})
-	if err == nil && !verdict.Accepted {
-		err = refused(fault.CancellationRefused, verdict.Detail, verdict.Status)
+	result, err := sagas.Cancel(ctx, id, saga.Cancellation{ID: s.requestID(c, key, "cancellation", about), Reason: reason})
+	if err == nil && !result.Accepted {
+		err = refused(fault.CancellationRefused, result.Detail, result.Status)
 	}
 	return err
 }
@@ -219,9 +219,9 @@ func (s *Server) resolve(
 	}
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	decision, verdict, err := sagas.Resolve(ctx, id, decision, scopedKey(c, key))
-	if err == nil && !verdict.Accepted {
-		err = refused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
+	decision, result, err := sagas.Resolve(ctx, id, decision, scopedKey(c, key))
+	if err == nil && !result.Accepted {
+		err = refused(fault.ResolutionRefused, result.Detail, result.Status)
 	}
 	return decision, err
 }

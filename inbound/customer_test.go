@@ -42,7 +42,7 @@ func (w *world) profile(t *testing.T, id string) onboarding.Profile {
 	return p
 }
 
-// TestRegistrationIsEncryptedOnReceipt: what people say about themselves stands nowhere in the clear, neither in the log nor in
+// TestRegistrationIsEncryptedOnReceipt: personal data is nowhere in plain text, neither in the log nor in
 // what is published.
 func TestRegistrationIsEncryptedOnReceipt(t *testing.T) {
 	w := newWorld()

@@ -126,8 +126,8 @@ func (x *Executor) signal(ctx context.Context, o Origin, name string, payload an
 	if redelivered {
 		return nil
 	}
-	verdict := lateRecordOf(o, payload, ended.State)
-	if err := latepayment.WriteLateRecord(ctx, x.Log, verdict, o.CorrelationID, x.Clock()); err != nil || !verdict.Consequential() {
+	late := lateRecordOf(o, payload, ended.State)
+	if err := latepayment.WriteLateRecord(ctx, x.Log, late, o.CorrelationID, x.Clock()); err != nil || !late.Consequential() {
 		return err
 	}
 	return x.Sagas.SettleLate(ctx, ended.State)

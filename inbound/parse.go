@@ -25,7 +25,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// Command is what an event asks for: StartOrder, CancelOrder, OrderFact, ReceiveStock, RegisterCustomer, StartSaga or SignalSaga.
+// Command is an event once it is understood: StartOrder, CancelOrder, OrderFact, ReceiveStock, RegisterCustomer, StartSaga or SignalSaga.
 type Command interface{ origin() Origin }
 
 // Origin is the event that a command comes from.

@@ -202,17 +202,17 @@ func (p *Previewer) late(ctx context.Context, o Origin, payload any, state order
 	if order.Recorded(state, payload) {
 		return nothing(state, "order %s received this event before it ended as %s", o.Subject, state.Status), nil
 	}
-	verdict := lateRecordOf(o, payload, state)
+	late := lateRecordOf(o, payload, state)
 	records, err := p.Log.Read(ctx, event.LateStream(o.Subject), 0, 0)
 	if err != nil {
 		return Preview{}, err
 	}
-	if slices.ContainsFunc(records, func(r event.Record) bool { return slices.Contains(verdict.Slots(), r.Key) && verdict.Of(r) }) {
+	if slices.ContainsFunc(records, func(r event.Record) bool { return slices.Contains(late.Slots(), r.Key) && late.Of(r) }) {
 		return nothing(state, "order %s has ended as %s, and this event is already recorded as a late event", o.Subject, state.Status), nil
 	}
 	preview := Preview{Outcome: OutcomeLate, OrderID: o.Subject, From: string(state.Status), To: string(state.Status),
 		Sentence: fmt.Sprintf("order %s has ended as %s: the event would be recorded as a late event", o.Subject, state.Status)}
-	if verdict.Consequential() {
+	if late.Consequential() {
 		preview.Sentence += ", and its consequences would be handled"
 	}
 	return preview, nil

@@ -119,7 +119,7 @@ func TestTheCheckFindsPlantedDamage(t *testing.T) {
 		class func(Violations) []string
 	}{
 		"an acknowledged order is not there":      {func(e *evidence) { e.placed["o-2"] = placement{} }, func(v Violations) []string { return v.Lost }},
-		"an order that nobody placed":             {func(e *evidence) { delete(e.placed, "o-1") }, func(v Violations) []string { return v.Doubled }},
+		"an order that was not placed":            {func(e *evidence) { delete(e.placed, "o-1") }, func(v Violations) []string { return v.Doubled }},
 		"a wrong end":                             {func(e *evidence) { e.placed["o-1"] = placement{kind: kind{ends: []string{rejected}}} }, func(v Violations) []string { return v.Wrong }},
 		"a cancellation was acknowledged":         {func(e *evidence) { e.cancelled = map[string]bool{"o-1": true} }, func(v Violations) []string { return v.Wrong }},
 		"an intervention was acknowledged":        {func(e *evidence) { e.resolved = map[string]int{"o-1": 1} }, func(v Violations) []string { return v.Lost }},

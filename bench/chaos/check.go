@@ -26,7 +26,7 @@ type evidence struct {
 type Violations struct {
 	// Lost are orders, interventions and stock that were acknowledged and are not in the log, and orders that have not ended.
 	Lost []string `json:"lost"`
-	// Doubled are orders that nobody placed, or that are there twice.
+	// Doubled are orders that were not placed, or that are there twice.
 	Doubled []string `json:"doubled"`
 	// Leaked are stock and money that differ from what was acknowledged.
 	Leaked []string `json:"leaked"`

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// licences are sentences of the licences that modules in the binary may have: MIT and ISC, BSD, Apache 2.0, and MPL 2.0, which asks for the source of
+// licences are sentences of the licences that modules in the binary may have: MIT and ISC, BSD, Apache 2.0, and MPL 2.0, which requires the source of
 // its own files only.
 var licences = []string{
 	"Permission is hereby granted, free of charge",

@@ -72,7 +72,7 @@ func TestAsyncAPIDocumentIsValid(t *testing.T) {
 	require.Error(t, schema.Validate(document))
 }
 
-// TestEveryReferenceResolves: the schema of the specification does not look behind references.
+// TestEveryReferenceResolves: the schema of the specification does not follow references.
 func TestEveryReferenceResolves(t *testing.T) {
 	document := asyncAPI(t)
 	count := 0

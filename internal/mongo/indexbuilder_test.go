@@ -61,7 +61,7 @@ func (s *indexed) handle(c mongofake.Command) bson.D {
 	return nil
 }
 
-// names returns the names of the indexes that were asked for so far: builds may go on in the background.
+// names returns the names of the requested indexes so far: builds may go on in the background.
 func (s *indexed) names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -172,12 +172,12 @@ func (c *chain) paidSaga(ctx context.Context, b books) error {
 		return nil
 	}
 	v, folds := f.viewOf(records)
-	switch stands := b.openPayment(); {
+	switch open := b.openPayment(); {
 	case !folds, !v.Ended, c.o.Since > 0 && c.now.Sub(v.UpdatedAt) > c.o.Since:
-	case v.ByHand && (stands != "" || v.Status != saga.Completed && b.net() != 0):
+	case v.ByHand && (open != "" || v.Status != saga.Completed && b.net() != 0):
 		found(ExceptionOnRecord, "the %s has ended as %s and cost %d, as an operator decided", v.Flow, v.Status, b.net())
-	case stands != "":
-		found(AuthorizationLeftOpen, "the %s has ended as %s, and its payment is %s", v.Flow, v.Status, stands)
+	case open != "":
+		found(AuthorizationLeftOpen, "the %s has ended as %s, and its payment is %s", v.Flow, v.Status, open)
 	case v.Status != saga.Completed && b.net() != 0:
 		found(MoneyWrong, "the %s has ended as %s, and has cost %d", v.Flow, v.Status, b.net())
 	}

@@ -124,7 +124,7 @@ func (u *unit) money(ctx context.Context) error {
 		return nil
 	}
 	o := u.state.Order
-	net, stands := u.books.net(), u.books.openPayment()
+	net, open := u.books.net(), u.books.openPayment()
 	if u.books.stream == "" && o.TotalAmount == 0 {
 		return nil // it has no payment
 	}
@@ -139,14 +139,14 @@ func (u *unit) money(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		net, stands = answered(result, o.TotalAmount)
+		net, open = answered(result, o.TotalAmount)
 	}
 	want := int64(0)
 	if u.state.Status == saga.Completed {
 		want = o.TotalAmount - u.state.RefundedParcels()
 	}
-	if stands != "" {
-		u.moneyFound(AuthorizationLeftOpen, "it ended as %s, and the payment is %s", u.state.Status, stands)
+	if open != "" {
+		u.moneyFound(AuthorizationLeftOpen, "it ended as %s, and the payment is %s", u.state.Status, open)
 	}
 	if net != unknown && net > want {
 		open, why, err := u.lateMoney(ctx, net-want)
@@ -183,7 +183,7 @@ func (b books) openPayment() payment.State {
 const unknown = -1
 
 // answered is what a gateway's answer says: what the order has cost, and what is not settled.
-func answered(r payment.Result, total int64) (net int64, stands payment.State) {
+func answered(r payment.Result, total int64) (net int64, open payment.State) {
 	switch r.State {
 	case payment.Captured:
 		return total, ""

@@ -71,9 +71,9 @@ func ask[V, S, P any](ctx context.Context, c *flowClient[S, P], id string, q que
 		if err != nil {
 			return none, err
 		}
-		if verdict, ok := answer(&state); c.flow.Kit(&state).Opened() && ok {
+		if result, ok := answer(&state); c.flow.Kit(&state).Opened() && ok {
 			c.lookAfter(ctx, id, &state)
-			return verdict, nil
+			return result, nil
 		}
 		if !entered {
 			out, waited, err := c.gate.enter(ctx, q.workflowID)
@@ -84,10 +84,10 @@ func ask[V, S, P any](ctx context.Context, c *flowClient[S, P], id string, q que
 				continue
 			}
 		}
-		verdict, err := update[V](ctx, c.temporal, q)
+		result, err := update[V](ctx, c.temporal, q)
 		switch {
 		case err == nil:
-			return verdict, nil
+			return result, nil
 		case isTryAgain(err) && pause(ctx, rejected):
 			// The log has the answer, or the run is about to continue as new.
 			rejected++
@@ -137,16 +137,16 @@ func (c *flowClient[S, P]) lookAfter(ctx context.Context, id string, s *S) {
 }
 
 // update sends a question once and waits for the answer.
-func update[V any](ctx context.Context, c client.Client, q question) (verdict V, err error) {
+func update[V any](ctx context.Context, c client.Client, q question) (result V, err error) {
 	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: q.workflowID, UpdateID: q.id, UpdateName: q.name,
 		WaitForStage: client.WorkflowUpdateStageCompleted, Args: []any{q.request},
 	})
 	if err != nil {
-		return verdict, err
+		return result, err
 	}
-	err = payloads.Guard(func() error { return handle.Get(ctx, &verdict) })
-	return verdict, err
+	err = payloads.Guard(func() error { return handle.Get(ctx, &result) })
+	return result, err
 }
 
 // isNotFound reports that no open run is there: never started, closed, or deleted.
@@ -187,10 +187,10 @@ func (c *flowClient[S, P]) Resolve(ctx context.Context, id string, d saga.Resolu
 		return c.resolveLate(ctx, &s, d, about, key)
 	}
 	q := question{c.flow.WorkflowID(id), saga.UpdateResolve, about.ID, about}
-	verdict, err := ask(ctx, c, id, q, func(s *S) (saga.ResolveAnswer, bool) {
+	result, err := ask(ctx, c, id, q, func(s *S) (saga.ResolveAnswer, bool) {
 		return c.flow.ResolveAnswer(s, about), c.flow.Kit(s).Recorded(about.ID) || c.flow.RejectResolution(s, about) != ""
 	})
-	return about, verdict, err
+	return about, result, err
 }
 
 // resolveLate brings a decision about a saga that has ended. About is the decision as one about that saga itself: it may have been followed
@@ -210,9 +210,9 @@ func (c *flowClient[S, P]) resolveLate(
 		// A decision without an attention and a key is about what is open now.
 		return about, itself, nil
 	}
-	decision, verdict, err := c.late.Resolve(ctx, kit.ID, d, key)
-	if err == nil && !verdict.Accepted && late.Status == saga.Completed {
+	decision, result, err := c.late.Resolve(ctx, kit.ID, d, key)
+	if err == nil && !result.Accepted && late.Status == saga.Completed {
 		return about, itself, nil
 	}
-	return decision, verdict, err
+	return decision, result, err
 }

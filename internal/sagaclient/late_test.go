@@ -97,7 +97,7 @@ func TestDecisionOnLateEventGoesToItsSaga(t *testing.T) {
 	s := w.left()
 	w.temporal.running = true
 	want := said.Identified(event.LateStream("42"), s.Attention, "")
-	for _, answer := range []saga.ResolveAnswer{{Accepted: true, Status: order.StatusCancelled}, {Detail: "somebody was faster"}} {
+	for _, answer := range []saga.ResolveAnswer{{Accepted: true, Status: order.StatusCancelled}, {Detail: "another process was faster"}} {
 		w.temporal.answers, w.temporal.updates = []any{answer}, nil
 		about, got, err := w.client.Resolve(t.Context(), "42", said, "")
 		require.NoError(t, err)

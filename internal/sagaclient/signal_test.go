@@ -201,7 +201,7 @@ func TestCancelOfEndedOrderReturnsItsStatus(t *testing.T) {
 	w.cancelled(tea(), "evt-7")
 	answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.True(t, answer.Accepted, "it is cancelled, whoever asked")
+	require.True(t, answer.Accepted, "it is cancelled, by whichever request")
 	require.Equal(t, order.StatusCancelled, answer.Status)
 
 	w = newWorld(t)

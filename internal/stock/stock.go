@@ -14,8 +14,7 @@ const (
 	Refused Effect = "refused"
 	// Undone means that it was undone, or fenced before it happened: it will never take effect.
 	Undone Effect = "undone"
-	// Short means that there is too little now because other orders hold it for now. Nothing is recorded: the same may be
-	// asked for again.
+	// Short means that other orders hold so much that too little is available at this time. Nothing is recorded: the same request may be repeated.
 	Short Effect = "short"
 )
 
@@ -38,7 +37,7 @@ type ReserveRequest struct {
 	Items []Item
 	// From is the SKU at which an earlier attempt found too little: the order holds what comes before it in byte order.
 	From string
-	// Last has a shortage refused, whoever holds the stock.
+	// Last has a shortage refused, whichever orders hold the stock.
 	Last bool
 }
 

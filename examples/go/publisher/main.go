@@ -18,7 +18,7 @@ import (
 
 const exchange = "domain_events"
 
-var errNoSubscriber = errors.New("nobody listens to this type")
+var errNoSubscriber = errors.New("nothing listens to this type")
 
 func main() {
 	if len(os.Args) != 4 {
