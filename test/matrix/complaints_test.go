@@ -207,7 +207,7 @@ var complaintMutants = []mutant{
 	{
 		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestPaymentNotifications/early",
 		edits: []edit{{
-			"workflows/saga/hear.go", "		if !r.flow.merge(&r.facts, fact) {\n			r.unusable(fact)\n		}\n",
+			"workflows/saga/signals.go", "		if !r.flow.merge(&r.facts, fact) {\n			r.unusable(fact)\n		}\n",
 			"		if !r.flow.notifies(fact.Type) || r.flow.IsPending(&r.state, \"authorize\") {\n			r.flow.merge(&r.facts, fact)\n		}\n",
 		}},
 	},
@@ -220,14 +220,14 @@ var complaintMutants = []mutant{
 	{
 		name: "fast events are skipped: MassTransit/MassTransit#573", dir: "test/matrix", run: "^TestComplaints$/fast",
 		edits: []edit{{
-			"workflows/saga/hear.go", "		if !r.flow.merge(&r.facts, fact) {\n			r.unusable(fact)\n		}\n",
+			"workflows/saga/signals.go", "		if !r.flow.merge(&r.facts, fact) {\n			r.unusable(fact)\n		}\n",
 			"		if strings.HasPrefix(fact.Type, \"shipment.\") && !k.Has(\"confirm\") {\n			return\n		}\n		r.flow.merge(&r.facts, fact)\n",
 		}},
 	},
 	{
 		name: "the outbox publishes twice: MassTransit/MassTransit#3791", dir: "workflows", run: "TestRetriesOfAStepDoNotPublishAgain",
 		edits: []edit{
-			{"workflows/saga/run.go", "	in.Inline, in.Unpublished = false, nil\n", "	in.Inline = false\n"},
+			{"workflows/saga/rundriver.go", "	in.Inline, in.Unpublished = false, nil\n", "	in.Inline = false\n"},
 			{"activities/publish.go", "		p.sent.put(run, upTo)\n", ""},
 		},
 	},
