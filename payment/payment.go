@@ -66,6 +66,9 @@ type Payment struct {
 	Currency string `json:"currency"`
 	// Method is the payer's token, such as tok_visa.
 	Method string `json:"method"`
+	// CreatedAt is when the saga began, zero if unknown. No call for the payment was made before. A provider that forgets idempotency keys decides
+	// by it whether a key is still known.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
 }
 
 // String returns a name for errors: order 42, giftcard 42.

@@ -160,7 +160,7 @@ func (p *Participants) Unlock(ctx context.Context, c call) (saga.Outcome, error)
 // pay is the payment of a top-up. It is no order's.
 func pay(c call) payment.Payment {
 	t := c.State.TopUp
-	return payment.Payment{Flow: stream, OrderID: c.ID, ID: c.State.PaymentID, Amount: t.Amount, Currency: t.Currency, Method: t.Method}
+	return payment.Payment{Flow: stream, OrderID: c.ID, ID: c.State.PaymentID, Amount: t.Amount, Currency: t.Currency, Method: t.Method, CreatedAt: c.State.CreatedAt}
 }
 
 // Authorize sets the money aside.

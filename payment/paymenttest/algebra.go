@@ -28,7 +28,7 @@ func testAlgebra(t *testing.T, s Subject) {
 			provider := s.Open(t)
 			for _, calls := range sequences([]string{"authorize", "capture", "void"}, length) {
 				p := newPayment(method)
-				model := newSpec(s.Methods, p)
+				model := newSpec(s, p)
 				for i, call := range calls {
 					gateway := provider.Gateways[i%len(provider.Gateways)]
 					step(t, gateway, p, model, call, strings.Join(calls[:i+1], ", "))

@@ -27,6 +27,8 @@ type Subject struct {
 	Methods Methods
 	// Slow means that each call takes a round trip: fewer generated cases are tried.
 	Slow bool
+	// Fences means that a pending payment that was voided cannot be paid any more: no money arrives after a void.
+	Fences bool
 }
 
 // Methods are payment methods. Approve is required; tests of an empty one are skipped.

@@ -7,8 +7,9 @@ import (
 
 // spec is the specification of one payment, without a provider.
 type spec struct {
-	// refuses, waits and captureRefused are the behaviour of the payment's method.
+	// refuses, waits and captureRefused are the behaviour of the payment's method, fences that of the provider.
 	refuses, waits, captureRefused bool
+	fences                         bool
 	declineCode                    string
 
 	asked bool
@@ -27,8 +28,10 @@ type spec struct {
 // failureCode is the code of notifications that a pending payment failed.
 const failureCode = "failed_later"
 
-func newSpec(m Methods, p payment.Payment) *spec {
+func newSpec(subject Subject, p payment.Payment) *spec {
+	m := subject.Methods
 	s := &spec{
+		fences:  subject.Fences,
 		refuses: p.Method == m.Decline, waits: p.Method == m.Pending, captureRefused: p.Method == m.CaptureRefused,
 		declineCode: m.DeclineCode, refunds: make(map[string]int64), left: p.Amount,
 	}
@@ -103,7 +106,7 @@ func (s *spec) refund(key string, amount int64) (payment.State, fault.Code) {
 
 // settle is a payment notification.
 func (s *spec) settle(succeeded bool) {
-	if succeeded && s.asking && s.do == payment.Undone {
+	if succeeded && s.asking && s.do == payment.Undone && !s.fences {
 		s.arrived = true
 	}
 	if s.waits && s.asked && s.do == "" {

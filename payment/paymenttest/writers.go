@@ -125,7 +125,7 @@ func testModel(t *testing.T, s Subject) {
 		models := make([]*spec, len(methods))
 		for i, method := range methods {
 			payments[i] = newPayment(method)
-			models[i] = newSpec(s.Methods, payments[i])
+			models[i] = newSpec(s, payments[i])
 		}
 		draw := func(rt *rapid.T) (payment.Gateway, payment.Payment, *spec) {
 			i := rapid.IntRange(0, len(methods)-1).Draw(rt, "payment")

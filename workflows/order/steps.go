@@ -275,7 +275,7 @@ func (p *Participants) RefundParcel(ctx context.Context, c call) (saga.Outcome, 
 func (s State) payment() payment.Payment {
 	return payment.Payment{
 		OrderID: s.Order.ID, ID: s.PaymentID, Amount: s.Order.TotalAmount,
-		Currency: s.Order.Currency, Method: s.Order.Payment.Method,
+		Currency: s.Order.Currency, Method: s.Order.Payment.Method, CreatedAt: s.CreatedAt,
 	}
 }
 
