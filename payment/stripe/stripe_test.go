@@ -68,7 +68,9 @@ func TestStripeRepeatsServerErrors(t *testing.T) {
 			"capture": func(a *account, p payment.Payment) (payment.Result, error) {
 				return a.Capture(t.Context(), p.Key("capture"), p)
 			},
-			"cancel": func(a *account, p payment.Payment) (payment.Result, error) { return a.Void(t.Context(), p.Key("void"), p) },
+			"cancel": func(a *account, p payment.Payment) (payment.Result, error) {
+				return a.Void(t.Context(), p.Key("void"), p)
+			},
 			"refund": func(a *account, p payment.Payment) (payment.Result, error) {
 				return a.Refund(t.Context(), p.Key("refund/1"), p, 100)
 			},
