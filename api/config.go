@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -117,6 +118,12 @@ type Config struct {
 	DeadLetters DeadLetters
 	// Ready looks at every dependency, for /readyz. Its context is bounded.
 	Ready func(ctx context.Context) []Check
+
+	// StripeWebhook handles a webhook of Stripe: the body as it was received, and its signature. Nil if there are none. Errors: Unauthenticated for
+	// a wrong signature, Malformed, Unavailable.
+	StripeWebhook func(ctx context.Context, body []byte, signature string) error
+	// ClientSecret returns what the payer's device needs to act on a pending payment; empty if nothing. Nil if the gateway has no such payments.
+	ClientSecret func(ctx context.Context, p payment.Payment) (string, error)
 
 	// TemporalUIURL is where people find the Temporal Web UI. Resources have no link to it when it is empty.
 	TemporalUIURL string

@@ -147,9 +147,12 @@ func noOrder(id string) error {
 }
 
 func (s *Server) answerOrder(c echo.Context, id string) error {
-	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) {
+	return answer(s, c, itself[orderResource], func(ctx context.Context) (orderResource, error) {
 		state, err := s.loadOrder(ctx, id)
-		return ownOrder(c, state, err)
+		if state, err = ownOrder(c, state, err); err != nil {
+			return orderResource{}, err
+		}
+		return s.withAction(ctx, state, s.resource(state)), nil
 	})
 }
 
@@ -265,20 +268,22 @@ func (s *Server) resolveOrder(c echo.Context) error {
 }
 
 type orderResource struct {
-	ID            string              `json:"id"`
-	Status        order.Status        `json:"status"`
-	Reason        null.Text           `json:"reason"`
-	Version       int64               `json:"version"`
-	CustomerID    string              `json:"customerId"`
-	Currency      string              `json:"currency"`
-	Lines         []lineResource      `json:"lines"`
-	Payment       order.PaymentMethod `json:"payment,omitzero"`
-	Fulfillment   order.Fulfillment   `json:"fulfillment"`
-	TotalAmount   int64               `json:"totalAmount"`
-	Metadata      map[string]string   `json:"metadata,omitempty"`
-	CreatedAt     null.Time           `json:"createdAt"`
-	UpdatedAt     null.Time           `json:"updatedAt"`
-	CorrelationID string              `json:"correlationId"`
+	ID         string              `json:"id"`
+	Status     order.Status        `json:"status"`
+	Reason     null.Text           `json:"reason"`
+	Version    int64               `json:"version"`
+	CustomerID string              `json:"customerId"`
+	Currency   string              `json:"currency"`
+	Lines      []lineResource      `json:"lines"`
+	Payment    order.PaymentMethod `json:"payment,omitzero"`
+	// PaymentAction is set while the payment waits for an action of the payer, in the order itself and not in lists.
+	PaymentAction *paymentAction    `json:"paymentAction,omitempty"`
+	Fulfillment   order.Fulfillment `json:"fulfillment"`
+	TotalAmount   int64             `json:"totalAmount"`
+	Metadata      map[string]string `json:"metadata,omitempty"`
+	CreatedAt     null.Time         `json:"createdAt"`
+	UpdatedAt     null.Time         `json:"updatedAt"`
+	CorrelationID string            `json:"correlationId"`
 	// Parcels are those of which the order knows; there are none in lists.
 	Parcels []parcelResource `json:"parcels,omitempty"`
 	Links   orderLinks       `json:"links"`

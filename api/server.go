@@ -152,6 +152,8 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/stock/:sku/adjustments", auth.StockWrite, none, s.adjustStock},
 		{http.MethodPost, "/v1/stock/:sku/counts", auth.StockWrite, none, s.countStock},
 
+		{http.MethodPost, "/v1/webhooks/stripe", auth.Public, none, s.receiveStripe},
+
 		{http.MethodGet, "/livez", auth.Public, none, s.probe},
 		{http.MethodGet, "/readyz", auth.Public, none, s.probe},
 		{http.MethodGet, "/metrics", auth.Public, none, s.probe},

@@ -106,6 +106,9 @@ type Traits struct {
 	Name string
 	// AuthorizationLifetime is how long an authorization is valid without a capture.
 	AuthorizationLifetime time.Duration
+	// KeyLifetime is how long the provider remembers idempotency keys; 0 means forever. Afterwards, a payment whose ID is unknown cannot be looked up
+	// reliably.
+	KeyLifetime time.Duration
 	// Fast means that calls take milliseconds, so that they may run inside a workflow task.
 	Fast bool
 }
@@ -137,4 +140,11 @@ type Settler interface {
 	// makes its money arrive. It does nothing for a payment that was never pending. code is for a refusal. Of p it checks only the
 	// order ID, and the payment ID if there is one: a different one is a Conflict.
 	Settle(ctx context.Context, p Payment, succeeded bool, code string) error
+}
+
+// Authenticator is a gateway whose pending payments may wait for an action of the payer, such as 3-D Secure.
+type Authenticator interface {
+	// ClientSecret returns what the payer's device needs for the action, empty if none is required. It is a secret: it must be stored and logged
+	// nowhere. Errors: those of Lookup.
+	ClientSecret(ctx context.Context, p Payment) (string, error)
 }

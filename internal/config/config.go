@@ -14,9 +14,16 @@ import (
 // Payment gateways, for PAYMENT_GATEWAY.
 const (
 	GatewaySimulator = "simulator"
+	GatewayStripe    = "stripe"
 )
 
-var gateways = oneOf(GatewaySimulator)
+var gateways = oneOf(GatewaySimulator, GatewayStripe)
+
+// The forms of Stripe's secrets. Publishable keys (pk_) cannot move money.
+var (
+	stripeKey    = startsWith("sk_", "rk_")
+	stripeSecret = startsWith("whsec_")
+)
 
 // Ways to notify customers, for NOTIFICATIONS.
 const (
@@ -99,9 +106,12 @@ type Config struct {
 	// SealMasterKeys wrap the keys of sealed data.
 	SealMasterKeys keyset.Set
 
-	PaymentGateway  string
-	SimulatorOutage time.Duration
-	SimulatorFast   bool
+	PaymentGateway string
+	// StripeAPIKey and StripeWebhookSecret are required for GatewayStripe; StripeAPIBase is empty for Stripe's own address.
+	StripeAPIKey, StripeWebhookSecret Secret
+	StripeAPIBase                     string
+	SimulatorOutage                   time.Duration
+	SimulatorFast                     bool
 
 	// Timing has the deadlines of orders.
 	Timing        order.Timing

@@ -83,6 +83,16 @@ func inWords(choices []string) string {
 	return strings.Join(choices[:last], ", ") + " or " + choices[last]
 }
 
+// startsWith accepts values that begin with one of the prefixes.
+func startsWith(prefixes ...string) rule {
+	return rule{
+		expected: "a value that begins with " + strings.Join(prefixes, " or "),
+		valid: func(value string) bool {
+			return slices.ContainsFunc(prefixes, func(prefix string) bool { return len(value) > len(prefix) && strings.HasPrefix(value, prefix) })
+		},
+	}
+}
+
 func oneOf(choices ...string) rule {
 	return rule{inWords(choices), inWords(choices), func(value string) bool { return slices.Contains(choices, value) }}
 }

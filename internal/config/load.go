@@ -109,6 +109,14 @@ func readSecret(path string) (value, expected string) {
 // checkGateway requires an explicit gateway if HTTP_ADDR is not loopback: a simulator must not be used by mistake.
 func (l *loader) checkGateway() {
 	_, isSet := l.environment["PAYMENT_GATEWAY"]
+	if l.config.PaymentGateway == GatewayStripe {
+		if l.config.StripeAPIKey == "" {
+			l.problem("STRIPE_API_KEY", "", stripeKey.expected+", because PAYMENT_GATEWAY is "+GatewayStripe)
+		}
+		if l.config.StripeWebhookSecret == "" {
+			l.problem("STRIPE_WEBHOOK_SECRET", "", stripeSecret.expected+", because PAYMENT_GATEWAY is "+GatewayStripe)
+		}
+	}
 	if addr := l.config.HTTPAddr; !isSet && addr != "" && !isLoopback(addr) {
 		l.problem("PAYMENT_GATEWAY", "", gateways.expected+", set explicitly, because HTTP_ADDR="+addr+" can be reached from other machines")
 	}

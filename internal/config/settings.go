@@ -108,6 +108,10 @@ func table(c *Config) []Setting {
 
 		setting("PAYMENT_GATEWAY", GatewaySimulator, text(&c.PaymentGateway, gateways),
 			"Payment gateway. It must be set explicitly if HTTP_ADDR is not loopback."),
+		setting("STRIPE_API_KEY", "", text(&c.StripeAPIKey, stripeKey).secret(), "Stripe's secret API key, for PAYMENT_GATEWAY=stripe."),
+		setting("STRIPE_WEBHOOK_SECRET", "", text(&c.StripeWebhookSecret, stripeSecret).secret(),
+			"The signing secret of the webhook endpoint at Stripe. Required for PAYMENT_GATEWAY=stripe."),
+		setting("STRIPE_API_BASE", "", webURL(&c.StripeAPIBase), "Address of Stripe's API, for tests. Default: that of Stripe."),
 		setting("SIMULATOR_OUTAGE", "10s", duration(&c.SimulatorOutage),
 			"How long the simulator is unavailable for a payment with tok_unavailable."),
 		setting("SIMULATOR_FAST", "true", flag(&c.SimulatorFast),

@@ -70,6 +70,7 @@ type Shortages interface {
 
 // Lookup is the part of payment.Gateway that is needed: it asks and changes nothing.
 type Lookup interface {
+	Traits() payment.Traits
 	Lookup(ctx context.Context, p payment.Payment) (payment.Result, error)
 }
 

@@ -126,6 +126,8 @@ func (sealed) Append(context.Context, string, event.Head, []event.Entry) (event.
 // deaf is a gateway that does not answer.
 type deaf struct{ payment.Gateway }
 
+func (deaf) Traits() payment.Traits { return payment.Traits{} }
+
 func (deaf) Lookup(context.Context, payment.Payment) (payment.Result, error) {
 	return payment.Result{}, fault.New(fault.Unavailable, "the gateway is away")
 }

@@ -146,6 +146,7 @@ func (s *Service) startHTTP(ctx context.Context) error {
 	s.api, err = api.New(api.Config{
 		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.sagas}, Stock: s.stores.ledger, Ready: s.checks,
 		DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
+		StripeWebhook: s.stripeWebhook(), ClientSecret: s.clientSecret(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
 		Auth: by, RateLimit: api.RateLimit(s.cfg.RateLimit),

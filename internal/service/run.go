@@ -27,6 +27,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/internal/tracing"
 	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/payment/stripe"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
 )
@@ -223,8 +224,15 @@ func (s *Service) dialTemporal(ctx context.Context, options client.Options) (err
 }
 
 func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
+	var gateway payment.Gateway
+	var err error
 	// config has refused every other name.
-	gateway, err := simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage, Slow: !c.SimulatorFast})
+	switch c.PaymentGateway {
+	case config.GatewayStripe:
+		gateway, err = stripe.New(stripe.Config{Key: c.StripeAPIKey.Reveal(), Base: c.StripeAPIBase})
+	default:
+		gateway, err = simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage, Slow: !c.SimulatorFast})
+	}
 	if err != nil {
 		return nil, err
 	}

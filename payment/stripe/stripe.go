@@ -41,7 +41,10 @@ type Gateway struct {
 	client *sdk.Client
 }
 
-var _ payment.Gateway = (*Gateway)(nil)
+var (
+	_ payment.Gateway       = (*Gateway)(nil)
+	_ payment.Authenticator = (*Gateway)(nil)
+)
 
 // New returns a gateway. It does no I/O. The error is Invalid.
 func New(c Config) (*Gateway, error) {
@@ -69,7 +72,7 @@ func New(c Config) (*Gateway, error) {
 
 // Traits implements payment.Gateway.
 func (g *Gateway) Traits() payment.Traits {
-	return payment.Traits{Name: "stripe", AuthorizationLifetime: authorizationLifetime}
+	return payment.Traits{Name: "stripe", AuthorizationLifetime: authorizationLifetime, KeyLifetime: keyLifetime}
 }
 
 // validate checks a payment. The error is Invalid.
@@ -145,7 +148,8 @@ func (g *Gateway) Void(ctx context.Context, key string, p payment.Payment) (paym
 	})
 }
 
-// Lookup implements payment.Gateway. While Stripe keeps idempotency keys, it creates the PaymentIntent if there is none; that moves no money.
+// Lookup implements payment.Gateway. While Stripe keeps idempotency keys, it creates the PaymentIntent if there is none; that moves no money. It makes
+// a refusal that it finds permanent: the saga ends with it, and the payer could still pay.
 func (g *Gateway) Lookup(ctx context.Context, p payment.Payment) (payment.Result, error) {
 	return g.settle(ctx, p, "look up", func(intent *sdk.PaymentIntent) (payment.Result, *sdk.PaymentIntent, error) {
 		switch code := refusalOf(intent); {
@@ -156,12 +160,25 @@ func (g *Gateway) Lookup(ctx context.Context, p payment.Payment) (payment.Result
 		case intent.Status == sdk.PaymentIntentStatusSucceeded && intent.LatestCharge != nil && intent.LatestCharge.AmountRefunded > 0:
 			return resultOf(payment.Refunded, intent), nil, nil
 		case code != "":
-			return refused(intent, code), nil, nil
+			result, err := g.refuse(ctx, p, intent, code)
+			return result, nil, err
 		case intent.Status == sdk.PaymentIntentStatusRequiresPaymentMethod, intent.Status == sdk.PaymentIntentStatusRequiresConfirmation:
 			return payment.Result{State: payment.Absent}, nil, nil
 		}
 		return ended(intent), nil, nil
 	})
+}
+
+// ClientSecret implements payment.Authenticator.
+func (g *Gateway) ClientSecret(ctx context.Context, p payment.Payment) (secret string, err error) {
+	if err := validate(p); err != nil {
+		return "", err
+	}
+	intent, _, err := g.find(ctx, p)
+	if err == nil && intent != nil && intent.Status == sdk.PaymentIntentStatusRequiresAction {
+		secret = intent.ClientSecret
+	}
+	return secret, fault.Wrap(err, fault.CodeOf(err), "look up the payment of %s", p)
 }
 
 // maxStates is how many states of a PaymentIntent one call handles; every call reaches an end after fewer.

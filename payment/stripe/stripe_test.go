@@ -219,6 +219,14 @@ func TestRefusedPaymentCannotBePaid(t *testing.T) {
 		}
 		require.Equal(t, "canceled", a.Intents()[0].Status)
 	}
+	a, p := newAccount(t), newPayment(stripefake.Action)
+	_, err := a.Authorize(t.Context(), "", p)
+	require.NoError(t, err)
+	require.True(t, a.Act(a.Intents()[0].ID, false, "payment_intent_authentication_failure"))
+	got, err := a.Lookup(t.Context(), p)
+	require.NoError(t, err)
+	require.Equal(t, payment.Refused, got.State)
+	require.Equal(t, "canceled", a.Intents()[0].Status, "the saga ends with what the look-up found")
 }
 
 // TestAmountsThatStripeRefuses: such a payment is refused, and there is nothing to void.

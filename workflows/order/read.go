@@ -23,6 +23,7 @@ func (r Reader) Load(ctx context.Context, id string) (State, error) {
 // Payment is the payment of an order as a gateway knows it, but for the gateway's ID of it. Errors: those of Load.
 func (r Reader) Payment(ctx context.Context, id string) (payment.Payment, error) {
 	s, err := r.Load(ctx, id)
-	o := s.Order
-	return payment.Payment{OrderID: o.ID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method}, err
+	p := s.payment()
+	p.ID = ""
+	return p, err
 }

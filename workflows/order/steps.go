@@ -271,7 +271,9 @@ func (p *Participants) RefundParcel(ctx context.Context, c call) (saga.Outcome, 
 	return saga.Done(paid{PaymentID: pay.ID, Amount: amount, Currency: pay.Currency}), err
 }
 
-// payment is the order's payment as a gateway knows it.
+// PaymentOf is the order's payment as a gateway knows it.
+func (s State) PaymentOf() payment.Payment { return s.payment() }
+
 func (s State) payment() payment.Payment {
 	return payment.Payment{
 		OrderID: s.Order.ID, ID: s.PaymentID, Amount: s.Order.TotalAmount,

@@ -6,6 +6,9 @@ package stripefake
 
 import (
 	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -488,4 +491,14 @@ func metadataOf(form url.Values) map[string]string {
 		}
 	}
 	return m
+}
+
+// Webhook makes an event about a PaymentIntent, and its signature in the header Stripe-Signature: the HMAC-SHA256 of time and body.
+func Webhook(id, eventType string, intent Intent, secret string, at time.Time) (body []byte, signature string) {
+	body, _ = json.Marshal(map[string]any{
+		"id": id, "object": "event", "type": eventType, "created": at.Unix(), "api_version": "2026-10-28", "data": map[string]any{"object": intent},
+	})
+	mac := hmac.New(sha256.New, []byte(secret))
+	_, _ = fmt.Fprintf(mac, "%d.%s", at.Unix(), body)
+	return body, fmt.Sprintf("t=%d,v1=%s", at.Unix(), hex.EncodeToString(mac.Sum(nil)))
 }
