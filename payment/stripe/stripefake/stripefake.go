@@ -371,7 +371,8 @@ func (s *Server) process(operation, id string, form url.Values) (any, *Error) {
 		e.status = http.StatusNotFound
 		return nil, e
 	}
-	return i, i.move(operation, form)
+	err := i.move(operation, form)
+	return i, err
 }
 
 // move changes a PaymentIntent.
