@@ -37,7 +37,7 @@ func TestFlowHasActivitiesOfItsTable(t *testing.T) {
 // A flow without a list, and of which no run takes over from another one.
 func TestOptionalPartsOfFlow(t *testing.T) {
 	w := newWorld(t)
-	o := w.orders(order.Participants{Stock: &stock{}})
+	o := w.orders(order.Participants{Stock: order.PerSKU(&stock{})})
 	o.Flow.List = nil
 	opened, err := o.Open(t.Context(), open)
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestOptionalPartsOfFlow(t *testing.T) {
 // What comes after the end of a saga of a flow that does not say what follows is kept, each event once.
 func TestFlowRecordsLateEvents(t *testing.T) {
 	w := newWorld(t)
-	o := w.orders(order.Participants{Stock: &stock{}})
+	o := w.orders(order.Participants{Stock: order.PerSKU(&stock{})})
 	o.Flow.Late = nil
 	require.NotContains(t, fmt.Sprint(o.Check()), "ate events", "it is not mandatory")
 	in := late

@@ -61,7 +61,9 @@ func (s *stock) Commit(_ context.Context, orderID, sku string) error {
 }
 
 // inventory is a world's, with a ledger that answers as it is told.
-func (w *world) inventory(s order.Stock) *orders { return w.orders(order.Participants{Stock: s}) }
+func (w *world) inventory(l order.Ledger) *orders {
+	return w.orders(order.Participants{Stock: order.PerSKU(l)})
+}
 
 func TestReserveCallsStockForEveryLine(t *testing.T) {
 	w := newWorld(t)
@@ -245,7 +247,7 @@ func TestFailedLedgerRecordsNothing(t *testing.T) {
 
 // counter counts how many lines are worked on at once.
 type counter struct {
-	order.Stock
+	order.Ledger
 	mu        sync.Mutex
 	now, most int
 }

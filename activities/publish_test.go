@@ -87,7 +87,7 @@ func TestHangingPublisherIsCancelled(t *testing.T) {
 }
 
 // slow is stock that takes a second for each line.
-type slow struct{ order.Stock }
+type slow struct{ order.Ledger }
 
 func (slow) Commit(ctx context.Context, _, _ string) error {
 	select {

@@ -51,7 +51,7 @@ func (s *shop) process(log eventlog.Log) *process {
 		Log: log, Publisher: &bus{}, Clock: s.clock, Logger: slog.New(slog.DiscardHandler),
 	}
 	return &process{
-		ledger: ledger, orders: newOrders(recorder, noList{}, order.Participants{Stock: ledger}, s.timing.Settings(false)),
+		ledger: ledger, orders: newOrders(recorder, noList{}, order.Participants{Stock: order.PerSKU(ledger)}, s.timing.Settings(false)),
 	}
 }
 

@@ -81,7 +81,7 @@ func (w *world) run(o order.Order, before ...func()) saga.Result {
 func (w *world) orders(recorder *activities.Recorder, g payment.Gateway) *activities.Flow[order.State, *order.Participants] {
 	return &activities.Flow[order.State, *order.Participants]{
 		Recorder: recorder, Table: &order.Flow, Settings: w.timing.Settings(w.inlinePayment), List: w.list, Late: latepayment.Recorder{Log: recorder.Log, Clock: recorder.Clock}.Record, Predecessors: w,
-		Participants: &order.Participants{Stock: w.stock, Gateway: g, Refunds: w.log},
+		Participants: &order.Participants{Stock: order.PerSKU(w.stock), Gateway: g, Refunds: w.log},
 	}
 }
 

@@ -15,14 +15,21 @@ import (
 const (
 	GatewaySimulator = "simulator"
 	GatewayStripe    = "stripe"
+	GatewayHTTP      = "http"
 )
 
-var gateways = oneOf(GatewaySimulator, GatewayStripe)
+var gateways = oneOf(GatewaySimulator, GatewayStripe, GatewayHTTP)
 
 // The forms of Stripe's secrets. Publishable keys (pk_) cannot move money.
 var (
 	stripeKey    = startsWith("sk_", "rk_")
 	stripeSecret = startsWith("whsec_")
+)
+
+// Ways to reserve stock, for INVENTORY.
+const (
+	InventoryBuiltin = "builtin"
+	InventoryHTTP    = "http"
 )
 
 // Ways to notify customers, for NOTIFICATIONS.
@@ -110,8 +117,14 @@ type Config struct {
 	// StripeAPIKey and StripeWebhookSecret are required for GatewayStripe; StripeAPIBase is empty for Stripe's own address.
 	StripeAPIKey, StripeWebhookSecret Secret
 	StripeAPIBase                     string
-	SimulatorOutage                   time.Duration
-	SimulatorFast                     bool
+	// PaymentURL and InventoryURL are those of the shop's own services; empty without them.
+	PaymentURL, Inventory, InventoryURL string
+	// ParticipantSecrets sign requests to them; there may be several.
+	ParticipantSecrets []string
+	ParticipantTimeout time.Duration
+	ParticipantTLS     TLSFiles
+	SimulatorOutage    time.Duration
+	SimulatorFast      bool
 
 	// Timing has the deadlines of orders.
 	Timing        order.Timing

@@ -90,7 +90,7 @@ func startProcess(l *environment) (*process, error) {
 			&activities.Flow[order.State, *order.Participants]{
 				Recorder: recorder, Table: &order.Flow, Settings: l.timing.Settings(l.fast),
 				List: handleList{proc: proc}, Predecessors: l.sagas, Late: latepayment.Recorder{Log: log, Clock: l.clock}.Record,
-				Participants: &order.Participants{Stock: handleStock{proc: proc}, Gateway: handleGateway{proc: proc, Simulator: sim}, Refunds: log},
+				Participants: &order.Participants{Stock: order.PerSKU(handleStock{proc: proc}), Gateway: handleGateway{proc: proc, Simulator: sim}, Refunds: log},
 			},
 			&activities.Flow[latepayment.State, *latepayment.Participants]{
 				Recorder: recorder, Table: &latepayment.Flow, Settings: l.timing.Settings(l.fast), List: handleLateList{proc: proc},

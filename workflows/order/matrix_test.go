@@ -46,7 +46,7 @@ func newShop(t testing.TB) sagatest.World[order.State, *order.Participants] {
 	require.NoError(t, err)
 	s := &shop{ledger: ledger, gateway: gateway, log: log}
 	return sagatest.World[order.State, *order.Participants]{
-		Participants: &order.Participants{Stock: ledger, Gateway: gateway, Refunds: log}, Holds: s.holds,
+		Participants: &order.Participants{Stock: order.PerSKU(ledger), Gateway: gateway, Refunds: log}, Holds: s.holds,
 	}
 }
 

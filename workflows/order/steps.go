@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/refunds"
@@ -30,21 +28,7 @@ func (p *Participants) Validate() error {
 	return nil
 }
 
-// Stock is the stock ledger. Its errors say which SKU they are about. Answers are immutable; see internal/inventory for the algebra of its slots.
-type Stock interface {
-	// Acquire reserves what an order needs, SKU by SKU, and answers for each item: Done, Refused, Undone, Short when other
-	// orders hold it for now, or an empty Effect for what was not requested.
-	Acquire(ctx context.Context, r ReserveRequest) ([]Reservation, error)
-	// Lookup reports the result of a reservation; the Effect is empty when nothing is known of it.
-	Lookup(ctx context.Context, orderID, sku string) (Reservation, error)
-	Release(ctx context.Context, orderID, sku string) error
-	Commit(ctx context.Context, orderID, sku string) error
-}
-
 type call = saga.Call[State]
-
-// itemsAtOnce bounds how many SKUs of one order are worked on at the same time.
-const itemsAtOnce = 16
 
 // Reserve reserves every SKU of the order, for all of its lines together. When one is refused, the others may hold stock, which the outcome says and the compensation
 // gives back. When one is short because other orders hold its SKU for now, the order keeps what it holds and tries again.
@@ -73,12 +57,11 @@ func (p *Participants) Reserve(ctx context.Context, c call) (saga.Outcome, error
 // holds stock, or that one was refused.
 func (p *Participants) FindReservation(ctx context.Context, c call) (saga.Outcome, error) {
 	items := c.State.Order.Items()
-	answers, effects := make([]Reservation, len(items)), make([]Effect, len(items))
-	err := eachItem(ctx, items, func(ctx context.Context, n int, sku string) (err error) {
-		answers[n], err = p.Stock.Lookup(ctx, c.ID, sku)
-		effects[n] = answers[n].Effect
-		return err
-	})
+	answers, err := p.Stock.Lookup(ctx, c.ID, items)
+	effects := make([]Effect, len(items))
+	for n, answer := range answers {
+		effects[n] = answer.Effect
+	}
 	known := slices.Contains(effects, Refused) || !slices.Contains(effects, "")
 	if err != nil || slices.Contains(effects, Undone) || !known {
 		return saga.NotFound(), err
@@ -103,30 +86,13 @@ func reserved(items []Item, answers []Reservation) saga.Outcome {
 // Release makes it so that no line of the order holds stock, and keeps it so.
 func (p *Participants) Release(ctx context.Context, c call) (saga.Outcome, error) {
 	items := c.State.Order.Items()
-	return saga.Undone(lines{items}), eachItem(ctx, items, func(ctx context.Context, _ int, sku string) error {
-		return p.Stock.Release(ctx, c.ID, sku)
-	})
+	return saga.Undone(lines{items}), p.Stock.Release(ctx, c.ID, items)
 }
 
 // Commit makes the reservation final: the stock has left.
 func (p *Participants) Commit(ctx context.Context, c call) (saga.Outcome, error) {
 	items := c.State.Order.Items()
-	return saga.Done(lines{items}), eachItem(ctx, items, func(ctx context.Context, _ int, sku string) error {
-		return p.Stock.Commit(ctx, c.ID, sku)
-	})
-}
-
-// eachItem works on the SKUs at the same time and returns the first error.
-func eachItem(ctx context.Context, items []Item, work func(ctx context.Context, n int, sku string) error) error {
-	if len(items) == 1 {
-		return work(ctx, 0, items[0].SKU)
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(itemsAtOnce)
-	for n, item := range items {
-		group.Go(func() error { return work(ctx, n, item.SKU) })
-	}
-	return group.Wait()
+	return saga.Done(lines{items}), p.Stock.Commit(ctx, c.ID, items)
 }
 
 // Authorize sets the order's money aside.
