@@ -18,7 +18,7 @@ INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirna
 # make test prints which sample of the matrix it runs; ORDERSAGA_SAMPLE=… repeats it.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
 
-.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs vulncheck sbom clean test-chart test-examples test-tutorial
+.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs vulncheck sbom clean test-chart test-schemas test-examples test-tutorial
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -128,6 +128,10 @@ test-tutorial:
 test-chart:
 	CGO_ENABLED=0 $(GO) -C deploy/helm/charttest test -count=1 ./...
 
+# docker-compose.yml and the Grafana dashboards, against the schemas of Compose and Grafana.
+test-schemas:
+	CGO_ENABLED=0 $(GO) -C deploy/schematest test -count=1 ./...
+
 # Other settings of cgo and -race would compile the servers again.
 test-devstack:
 	cd devstack && CGO_ENABLED=0 $(GO) test -timeout 40m ./...
@@ -150,7 +154,9 @@ check: tools ## format, vet, lint, determinism of workflows and flows, import ru
 	cd examples/giftcard && test -z "$$(gofmt -l .)" && $(GO) vet ./...
 	$(GO) -C deploy/helm/charttest mod tidy -diff
 	cd deploy/helm/charttest && test -z "$$(gofmt -l .)" && $(GO) vet ./...
-	@$(MAKE) --no-print-directory test-chart
+	$(GO) -C deploy/schematest mod tidy -diff
+	cd deploy/schematest && test -z "$$(gofmt -l .)" && $(GO) vet ./...
+	@$(MAKE) --no-print-directory test-chart test-schemas
 	$(GO) run ./cmd/ordersaga config --markdown | diff -u docs/reference/configuration.md -
 	$(GO) run ./cmd/ordersaga flows --markdown | diff -u docs/reference/flows.md -
 	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/reference/events.md -

@@ -101,7 +101,7 @@ func (s *Server) allowCORS(c echo.Context) bool {
 		if methods, ok := c.Get(echo.ContextKeyHeaderAllow).(string); ok {
 			h.Set(echo.HeaderAccessControlAllowMethods, methods)
 		}
-		h.Set(echo.HeaderAccessControlAllowHeaders, corsRequestHeaders)
+		h.Set(echo.HeaderAccessControlAllowHeaders, s.corsHeaders)
 		h.Set(echo.HeaderAccessControlMaxAge, corsMaxAge)
 	}
 	return true

@@ -2,7 +2,7 @@
 // and the stock ledger, and their answers into resources and problems. It decides nothing about orders.
 //
 // It is the only package that may import labstack/echo. Besides that it may import prometheus/client_golang, x/time/rate, golang-lru, a
-// YAML reader for its own openapi.yaml, event, workflows and internal/{order,fault,auth,inventory,sagaclient,deadletter,readmodel} for
+// YAML reader for its own openapi.yaml, the Temporal SDK's types of payloads, event, workflows and internal/{order,fault,auth,inventory,sagaclient,deadletter,readmodel} for
 // their types. It reaches MongoDB, RabbitMQ and Temporal only through the interfaces of Config.
 //
 // # Contract

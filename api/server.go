@@ -21,6 +21,8 @@ type Server struct {
 	limits  *limits
 	// docs is the page of /docs.
 	docs []byte
+	// corsHeaders are what web pages of CORSOrigins may send.
+	corsHeaders string
 
 	// streams counts the event streams that are open.
 	streams atomic.Int64
@@ -38,28 +40,36 @@ func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c, limits: newLimits(c)}
+	s := &Server{cfg: c, corsHeaders: corsRequestHeaders}
+	var err error
+	if s.docs, err = docsPage(); err != nil {
+		return nil, err
+	}
+	err = s.serve(s.routes())
+	return s, err
+}
+
+// serve makes the Server serve routes, and nothing else.
+func (s *Server) serve(routes []route) (err error) {
+	c := s.cfg
+	s.limits = newLimits(c)
 	s.probes = Probes{Ready: s.readiness, Logger: c.Logger}
 	if !c.HideMetrics {
 		s.probes.Metrics = promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{})
 	}
 	s.draining, s.drain = context.WithCancel(context.Background())
-	var err error
-	if s.metrics, err = newMetrics(c.Registry, s.routes()); err != nil {
-		return nil, err
-	}
-	if s.docs, err = docsPage(); err != nil {
-		return nil, err
+	if s.metrics, err = newMetrics(c.Registry, routes); err != nil {
+		return err
 	}
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = s.writeError
 	e.Use(s.observe, s.recoverPanics, s.protectBrowsers)
-	for _, r := range s.routes() {
+	for _, r := range routes {
 		e.Add(r.method, r.path, s.guard(r))
 	}
 	s.echo = e
-	return s, nil
+	return nil
 }
 
 // ServeHTTP implements http.Handler. A HEAD is answered as the GET of the same path, whose body net/http leaves

@@ -85,7 +85,7 @@ func TestRunReadsSignalsOfEarlierRuns(t *testing.T) {
 }
 
 // requireTryAgain requires that an Update was rejected with the error after which its client reads the log and retries.
-func requireTryAgain(t *testing.T, err error) {
+func requireTryAgain(t testing.TB, err error) {
 	t.Helper()
 	var failed *temporal.ApplicationError
 	require.ErrorAs(t, err, &failed)

@@ -26,7 +26,7 @@ import (
 
 // world is a saga's environment in memory: a log, scripted participants, a bus.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	env      *testsuite.TestWorkflowEnvironment
 	log      *memlog.Log
 	stock    *stock
@@ -46,7 +46,7 @@ type world struct {
 	pendingFacts [][]saga.Fact
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	w := &world{

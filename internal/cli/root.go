@@ -55,6 +55,7 @@ func root(version string) *cobra.Command {
 		{"api", "Run the REST API", service.Roles{API: true}},
 		{"worker", "Run the Temporal workers of WORKER_QUEUES", service.Roles{Worker: true}},
 		{"consumer", "Run the event consumer", service.Roles{Consumer: true}},
+		{"codec-server", "Decrypt payloads for the Temporal Web UI and CLI", service.Roles{Codec: true}},
 	} {
 		cmd.AddCommand(roleCommand(r.use, r.short, r.roles, version))
 	}
@@ -116,6 +117,9 @@ func configCommand() *cobra.Command {
 			c, err := config.Load(os.Environ())
 			if err != nil {
 				return err
+			}
+			if c.IsUnsealed() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "ordersaga: "+config.Unsealed)
 			}
 			return c.Print(cmd.OutOrStdout())
 		},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -104,6 +105,37 @@ func (c Config) CheckAPI() error {
 			"insecure lets everyone who reaches it do everything",
 	}}}
 }
+
+// CheckCodec requires what a codec server needs: keys, and what CheckAPI requires, because it serves what the keys protect. The error is an *Error.
+func (c Config) CheckCodec() error {
+	err := c.CheckAPI()
+	if !c.PayloadKeys.Empty() {
+		return err
+	}
+	missing := &Error{Problems: []Problem{{Name: "PAYLOAD_KEYS", Expected: "the keys that encrypt what Temporal stores: without them there is nothing to decrypt"}}}
+	var open *Error
+	if errors.As(err, &open) {
+		missing.Problems = append(missing.Problems, open.Problems...)
+	}
+	return missing
+}
+
+// CodecOrigins are the origins whose web pages may use a codec server: that of TEMPORAL_UI_URL, and HTTP_CORS_ORIGINS.
+func (c Config) CodecOrigins() []string {
+	origins := slices.Clone(c.HTTPCORSOrigins)
+	if u, err := url.Parse(c.TemporalUIURL); err == nil && c.TemporalUIURL != "" {
+		if origin, ok := originOf(u.Scheme+"://"+u.Host, nil); ok {
+			origins = append(origins, origin)
+		}
+	}
+	return origins
+}
+
+// Unsealed is the warning about settings for which IsUnsealed is true.
+const Unsealed = "SEAL_MASTER_KEY is not set: the keys of customers are stored beside their data, and dead letters are stored in plain text"
+
+// IsUnsealed reports whether other machines reach the process and the keys of sealed data are stored beside the data, in plain text.
+func (c Config) IsUnsealed() bool { return c.SealMasterKeys.Active() == "" && !isLoopback(c.HTTPAddr) }
 
 // IsOpen reports whether other machines reach the API and it authenticates no caller.
 func (c Config) IsOpen() bool { return c.Auth.Insecure && !isLoopback(c.HTTPAddr) }

@@ -98,6 +98,9 @@ func New(secret []byte) (cipher.AEAD, error) {
 // Active is the ID of the key that encrypts; empty when none does.
 func (s Set) Active() string { return s.active }
 
+// Empty reports that there is no key, not even one that only decrypts.
+func (s Set) Empty() bool { return len(s.keys) == 0 }
+
 // Seal encrypts data with the active key, which must be there. The purpose and the ID of the key are authenticated.
 func (s Set) Seal(purpose string, data []byte) (id string, text []byte) {
 	return s.active, s.keys[s.active].Seal(nil, nil, data, bound(purpose, s.active))

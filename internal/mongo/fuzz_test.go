@@ -1,9 +1,6 @@
 package mongo
 
-import (
-	"reflect"
-	"testing"
-)
+import "testing"
 
 // FuzzHeaders: stored headers of a dead letter are read or refused, and what is read survives being stored again.
 func FuzzHeaders(f *testing.F) {
@@ -23,7 +20,7 @@ func FuzzHeaders(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q became %q: %v", stored, text, err)
 		}
-		if len(again) != len(headers) || encodeHeaders(again) == "" != (text == "") || len(headers) == 1 && !reflect.DeepEqual(tag(headers), tag(again)) {
+		if encodeHeaders(again) != text {
 			t.Fatalf("%q became %v and then %v", stored, headers, again)
 		}
 	})

@@ -3,7 +3,9 @@ package mongo
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -56,8 +58,8 @@ func tag(value any) tagged {
 		return plain("list", list)
 	case map[string]any:
 		members := make([]member, 0, len(v))
-		for name, element := range v {
-			members = append(members, member{[]byte(name), tag(element)})
+		for _, name := range slices.Sorted(maps.Keys(v)) { // equal headers are equal texts
+			members = append(members, member{[]byte(name), tag(v[name])})
 		}
 		return plain("table", members)
 	}

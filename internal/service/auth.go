@@ -13,6 +13,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/auth"
+	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/oidc"
 )
@@ -57,10 +58,13 @@ func (s *Service) oidcCheck() api.Check {
 	return api.Check{Name: "oidc", Err: s.oidc.Ready(), Optional: true}
 }
 
-// warnOpen says at every start that anyone may do everything.
-func (s *Service) warnOpen(ctx context.Context) {
-	if s.roles.API && s.cfg.IsOpen() {
+// warn says at every start what anyone may do, and what the settings leave unprotected.
+func (s *Service) warn(ctx context.Context) {
+	if (s.roles.API || s.roles.Codec) && s.cfg.IsOpen() {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "API_AUTH=insecure: everyone who reaches the API may do everything", slog.String("address", s.cfg.HTTPAddr))
+	}
+	if !s.roles.Codec && s.cfg.IsUnsealed() {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, config.Unsealed, slog.String("setting", "SEAL_MASTER_KEY"))
 	}
 }
 

@@ -29,8 +29,19 @@ import (
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// Roles say what a process does.
-type Roles struct{ API, Worker, Consumer bool }
+// Roles say what a process does. A process with the role Codec, the codec server, has no other one.
+type Roles struct{ API, Worker, Consumer, Codec bool }
+
+// check checks the settings that are mandatory for the roles only.
+func (r Roles) check(c config.Config) error {
+	switch {
+	case r.Codec:
+		return c.CheckCodec()
+	case r.API:
+		return c.CheckAPI()
+	}
+	return nil
+}
 
 // Service is a running process: its dependencies, and what it runs.
 type Service struct {
@@ -87,17 +98,15 @@ const gcPercent = 200
 // Run runs the roles until the context ends, then drains: nothing that was accepted is lost. It returns the context's error
 // when that ends during the start. It sets GOGC for the process.
 func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows ...Flow) error {
-	if r.API {
-		if err := cfg.CheckAPI(); err != nil {
-			return err
-		}
+	if err := r.check(cfg); err != nil {
+		return err
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	s := &Service{cfg: cfg, roles: r, version: version, added: flows, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "starting ordersaga", slog.String("version", version), slog.Any("config", cfg))
-	s.warnOpen(ctx)
+	s.warn(ctx)
 	defer s.close()
 	var err error
 	if s.tracing, err = tracing.New(ctx, tracing.Config{
@@ -139,6 +148,9 @@ func (s *Service) connect(ctx context.Context) (err error) {
 	}
 	if s.debug, err = listenDebug(ctx, s.cfg.DebugAddr); err != nil {
 		return err
+	}
+	if s.roles.Codec {
+		return s.connectCodec(ctx)
 	}
 	var poll time.Duration
 	if s.roles.Worker {
@@ -237,6 +249,9 @@ func (s *Service) broker() rabbitmq.Config {
 
 // start starts what the roles need, workers first: what is accepted is worked on at once.
 func (s *Service) start(ctx context.Context) error {
+	if s.roles.Codec {
+		return s.startCodec(ctx)
+	}
 	if s.roles.Worker {
 		if err := s.startWorkers(ctx); err != nil {
 			return err

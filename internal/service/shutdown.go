@@ -118,7 +118,7 @@ func (s *Service) drainSteps() []drainStep {
 	add("dead letters", intake, s.letters != nil, func(ctx context.Context) error { return s.letters.Stop(ctx) })
 	add("expiry of dead letters", intake, s.stopExpiry != nil, quick(s.stopExpiry))
 	add("notifications", intake, s.notices != nil, func(ctx context.Context) error { return s.notices.Stop(ctx) })
-	add("retries", intake, s.temporal != nil, quick(s.retries.stop))
+	add("retries", intake, s.temporal != nil || s.oidc != nil, quick(s.retries.stop))
 	add("workers", working, s.workers != nil, quick(func() { s.workers.Stop() }))
 	add("publisher", closing, s.publisher != nil, func(ctx context.Context) error { return s.publisher.Stop(ctx) })
 	add("temporal", closing, s.temporal != nil, quick(func() { s.temporal.Close() }))
