@@ -156,6 +156,7 @@ check: tools ## format, vet, lint, determinism of workflows and flows, import ru
 	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/reference/events.md -
 	$(GO) run ./internal/catalogdoc/print asyncapi | diff -u api/asyncapi.yaml -
 	$(GO) run ./internal/metricsdoc/print | diff -u docs/reference/metrics.md -
+	$(GO) run ./internal/reconcile/print | diff -u docs/reference/findings.md -
 
 fix: tools ## format, and write generated files
 	$(BIN)/golangci-lint fmt ./...
@@ -179,8 +180,9 @@ sbom: ## bin/ordersaga.cdx.json: the modules in the service, with their licences
 	@mkdir -p $(BIN)
 	$(GO) run $(SBOM) app -json -licenses -main cmd/ordersaga -output $(BIN)/ordersaga.cdx.json .
 
-docs: ## write the generated files: settings, flows, events, metrics, asyncapi.yaml
+docs: ## write the generated files: settings, flows, events, metrics, findings, asyncapi.yaml
 	$(GO) run ./internal/metricsdoc/print > docs/reference/metrics.md
+	$(GO) run ./internal/reconcile/print > docs/reference/findings.md
 	$(GO) run ./internal/catalogdoc/print markdown > docs/reference/events.md
 	$(GO) run ./internal/catalogdoc/print asyncapi > api/asyncapi.yaml
 	$(GO) run ./cmd/ordersaga config --markdown > docs/reference/configuration.md
