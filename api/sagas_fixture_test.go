@@ -237,7 +237,7 @@ func pageOf(all []readmodel.Order, f readmodel.Filter) ([]readmodel.Order, strin
 		case f.Cursor != "" && cursor.Compare(position(o), after) <= 0,
 			len(f.Statuses) > 0 && !slices.Contains(f.Statuses, o.Status),
 			f.Flow != "" && f.Flow != o.Flow,
-			f.Calm && o.Status == saga.NeedsAttention:
+			f.WithoutAttention && o.Status == saga.NeedsAttention:
 			continue
 		}
 		matching = append(matching, o)

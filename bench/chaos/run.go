@@ -229,9 +229,9 @@ func (r *run) command(ctx context.Context, args ...string) (string, error) {
 // load places orders while the faults happen.
 func (r *run) load(ctx context.Context, faults []Fault) error {
 	start := time.Now()
-	calm, end := window(r.duration)
-	r.result.calmFrom, r.result.calmTo = start, start.Add(calm)
-	r.result.faultsFrom, r.result.faultsTo = start.Add(calm), start.Add(end)
+	faultFree, end := window(r.duration)
+	r.result.faultFreeFrom, r.result.faultFreeTo = start, start.Add(faultFree)
+	r.result.faultsFrom, r.result.faultsTo = start.Add(faultFree), start.Add(end)
 	placing, stopPlacing := context.WithTimeout(ctx, r.duration)
 	defer stopPlacing()
 	var clients sync.WaitGroup

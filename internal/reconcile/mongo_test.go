@@ -25,7 +25,7 @@ func TestEveryKindIsFoundInMongoDB(t *testing.T) {
 			w := newWorld(t)
 			p.plant(w)
 			w.stored(db, "events_"+testenv.Unique("n"))
-			judge(t, w, plants[i])
+			requireFindings(t, w, plants[i])
 		})
 	}
 	t.Run("a document that cannot be read", func(t *testing.T) {

@@ -19,7 +19,7 @@ func TestEveryKindIsFound(t *testing.T) {
 		t.Run(string(p.kind)+"/"+strings.ReplaceAll(p.name, " ", "_"), func(t *testing.T) {
 			w := newWorld(t)
 			p.plant(w)
-			judge(t, w, p)
+			requireFindings(t, w, p)
 		})
 	}
 	for _, k := range reconcile.Kinds {
@@ -27,8 +27,8 @@ func TestEveryKindIsFound(t *testing.T) {
 	}
 }
 
-// judge holds what is found against the plant.
-func judge(t *testing.T, w *world, p plant) {
+// requireFindings compares the findings with those of the planted damage.
+func requireFindings(t *testing.T, w *world, p plant) {
 	t.Helper()
 	report := w.check(reconcile.Options{})
 	found := false
