@@ -31,7 +31,7 @@ func (w *world) customer(t *testing.T, id string) (onboarding.State, []event.Rec
 	return s, records
 }
 
-// profile opens what a customer's stream says last.
+// profile opens the newest profile in a customer's stream.
 func (w *world) profile(t *testing.T, id string) onboarding.Profile {
 	t.Helper()
 	s, _ := w.customer(t, id)
@@ -58,7 +58,7 @@ func TestRegistrationIsEncryptedOnReceipt(t *testing.T) {
 	published, err := wire.Encode(records[0])
 	require.NoError(t, err)
 	require.Equal(t, "customer.registered", published.Type)
-	// Ciphertext and ids are random: a name of three letters stands there by chance.
+	// Ciphertext and IDs are random: they may contain a name of three letters by chance.
 	for _, secret := range []string{"ada@", "example.com", "Lovelace"} {
 		require.NotContains(t, string(records[0].Data), secret)
 		require.NotContains(t, string(published.Body), secret)
@@ -152,7 +152,7 @@ func TestFutureProfileTimeDoesNotBlockLaterProfiles(t *testing.T) {
 	require.Equal(t, now, s.Since)
 }
 
-// TestOnlyKnownCustomersAreNotified, and what the event says of itself is not believed.
+// TestOnlyKnownCustomersAreNotified: the stream decides, not the data of the event.
 func TestOnlyKnownCustomersAreNotified(t *testing.T) {
 	w := newWorld()
 	notifications := &inbound.Notifications{Log: w.log, Notify: w.sagas.Notify, Logger: slog.New(slog.DiscardHandler)}
