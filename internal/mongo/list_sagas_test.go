@@ -84,7 +84,7 @@ func TestSagasAreListed(t *testing.T) {
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-// A rebuild of the sagas of one flow leaves those of other flows alone, also when their names begin alike.
+// A rebuild of the sagas of one flow does not change those of other flows, also if their names have the same prefix.
 func TestSagasOfOneFlowAreRebuilt(t *testing.T) {
 	s, log := NewSagas(connect(t)), memlog.New()
 	var states []testflow.State

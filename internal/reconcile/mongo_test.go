@@ -15,7 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// TestEveryKindIsFoundInMongoDB plants everything that can stand in documents into a real server.
+// TestEveryKindIsFoundInMongoDB plants every violation that documents can have into a real server.
 func TestEveryKindIsFoundInMongoDB(t *testing.T) {
 	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)

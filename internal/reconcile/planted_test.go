@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/audit"
 )
 
-// TestEveryKindIsFound plants something that does not hold, and wants both the check and the independent checker over raw
+// TestEveryKindIsFound plants a violation, and requires that both reconcile and the independent audit of the raw
 // documents to name it; where only one of the two can see it, the table says why.
 func TestEveryKindIsFound(t *testing.T) {
 	planted := map[reconcile.Kind]bool{}

@@ -33,7 +33,7 @@ func TestTransientViolationIsNotReported(t *testing.T) {
 			func(w *world) { w.entry("done", func(e *readmodel.Order) { e.Status = order.StatusFailed }) },
 			func(w *world) { w.entry("done", func(e *readmodel.Order) { e.Status = order.StatusCompleted }) },
 		},
-		// It is behind in both looks, but not behind the same.
+		// Both checks find it outdated, but at different versions.
 		"an order that goes on faster than its list": {
 			func(w *world) { w.entry("open", func(e *readmodel.Order) { e.Status = order.StatusFailed }) },
 			func(w *world) {
@@ -47,7 +47,7 @@ func TestTransientViolationIsNotReported(t *testing.T) {
 			m.plant(w)
 			looks := 0
 			w.seen = func(string) {
-				// All orders are asked about in the first look, before the second begins.
+				// The first check has read all orders before the second one begins.
 				if looks++; looks == 9 {
 					m.repair(w)
 				}
@@ -116,7 +116,7 @@ func TestFailedRepairKeepsTheViolation(t *testing.T) {
 	require.Equal(t, 1, report.Left())
 }
 
-// sealed is a log that takes nothing.
+// sealed is a log that refuses every append.
 type sealed struct{ *store }
 
 func (sealed) Append(context.Context, string, event.Head, []event.Entry) (event.Head, []event.Record, error) {
