@@ -52,7 +52,7 @@ type Result struct {
 	// FaultFree and Faulty are ended orders a second, before the first fault and while faults happened.
 	FaultFree float64 `json:"ordersASecondWithoutFaults"`
 	Faulty    float64 `json:"ordersASecondWithFaults"`
-	// Settled is how long it took after the last fault until everything was over.
+	// Settled is the time from the last fault until every order had ended.
 	Settled    time.Duration `json:"settledNanos"`
 	NotSettled string        `json:"notSettled,omitempty"`
 	Reconcile  string        `json:"reconcile"`

@@ -283,7 +283,7 @@ func (r *run) settle(ctx context.Context) error {
 	return r.reconcile(bounded)
 }
 
-// lateEvents says what came after the end of orders and is not settled: a refund that is stuck needs attention only after a while.
+// lateEvents lists late events that are not handled: a stuck refund needs attention only after a while.
 func (r *run) lateEvents(ctx context.Context) string {
 	log, err := r.log(ctx)
 	if err != nil {
