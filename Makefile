@@ -11,6 +11,9 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 # The compiler takes a sixth less CPU time when it collects garbage less often. The limit is for machines with little memory.
 COMPILER := GOGC=$(or $(GOGC),400) GOMEMLIMIT=$(or $(GOMEMLIMIT),1GiB)
 
+# go vet runs in make check, with more analyzers than go test has: the targets of make test leave it out.
+GOTEST := $(GO) test -vet=off
+
 # Every package except the crash matrix and the end-to-end tests, which have targets of their own. WITHOUT names packages to leave out.
 UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$ $(foreach package,$(WITHOUT),-e /$(package:./%=%)$$))
 
@@ -21,7 +24,7 @@ INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirna
 # make test prints which sample of the matrix it runs; ORDERSAGA_SAMPLE=… repeats it.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
 
-.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit integration-packages test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs vulncheck sbom clean test-chart test-examples test-tutorial
+.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit integration-packages test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e e2e-binaries test-bench test-devstack upgrade check fix tools docs vulncheck sbom clean test-chart test-examples test-tutorial
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -94,26 +97,35 @@ upgrade: devstack ## sagas that an older version has begun are finished by this 
 	  $(GO) test -timeout 20m -count=1 -v -run 'TestUpgrade' ./test/e2e
 
 test-unit: ## tests without servers
-	$(COMPILER) $(GO) test $(RACE) -timeout 30m $(UNIT)
+	$(COMPILER) $(GOTEST) $(RACE) -timeout 30m $(UNIT)
 
 # The following targets run under devstack, which sets the environment: bin/devstack exec -- make test-…
 integration-packages:
 	@echo $(INTEGRATION)
 
 test-integration:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m -count=1 $(INTEGRATION)
+	ORDERSAGA_REQUIRE_STACK=1 $(GOTEST) $(RACE) -timeout 30m -count=1 $(INTEGRATION)
 
 # RabbitMQ 3.10 may lose the supervisor of its dead-letter workers permanently when queues are deleted right after a start. After that, no queue
 # with at-least-once dead-lettering starts. Therefore these tests have a broker of their own.
 test-restart:
-	ORDERSAGA_REQUIRE_STACK=1 ORDERSAGA_OWN_BROKER=1 $(GO) test $(RACE) -timeout 60m -count=1 -run '^TestRestarts$$' ./internal/rabbitmq
+	ORDERSAGA_REQUIRE_STACK=1 ORDERSAGA_OWN_BROKER=1 $(GOTEST) $(RACE) -timeout 60m -count=1 -run '^TestRestarts$$' ./internal/rabbitmq
 
 test-matrix:
 	@echo "the sample of the matrix: ORDERSAGA_SAMPLE=$(ORDERSAGA_SAMPLE)"
-	ORDERSAGA_SAMPLE=$(ORDERSAGA_SAMPLE) ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),60m) -count=1 ./test/matrix
+	ORDERSAGA_SAMPLE=$(ORDERSAGA_SAMPLE) ORDERSAGA_REQUIRE_STACK=1 $(GOTEST) $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),60m) -count=1 ./test/matrix
 
+# With E2E, the folder of the binaries of e2e-binaries: processes that share the tests do not build them again.
 test-e2e:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 60m -count=1 ./test/e2e
+ifdef E2E
+	cd test/e2e && ORDERSAGA_REQUIRE_STACK=1 ORDERSAGA_E2E_BINARY=$(E2E)/ordersaga $(E2E)/e2e.test -test.timeout 60m
+else
+	ORDERSAGA_REQUIRE_STACK=1 $(GOTEST) $(RACE) -timeout 60m -count=1 ./test/e2e
+endif
+
+e2e-binaries:
+	$(COMPILER) $(GOTEST) $(RACE) -c -o $(E2E)/e2e.test ./test/e2e
+	$(COMPILER) $(GO) build $(RACE) -o $(E2E)/ordersaga ./cmd/ordersaga
 
 test-bench:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) -C bench test $(RACE) -timeout 30m ./...

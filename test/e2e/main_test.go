@@ -33,6 +33,9 @@ import (
 // binary is the service, built once for all tests, with the race detector when the tests have it.
 var binary string
 
+// binaryVariable names a binary of the service that is built already.
+const binaryVariable = "ORDERSAGA_E2E_BINARY"
+
 func TestMain(m *testing.M) {
 	code, err := runAll(m)
 	if err != nil {
@@ -49,7 +52,9 @@ func runAll(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(folder)
 	binary = filepath.Join(folder, "ordersaga")
-	if os.Getenv("MONGODB_URI") != "" {
+	if built := os.Getenv(binaryVariable); built != "" {
+		binary = built
+	} else if os.Getenv("MONGODB_URI") != "" {
 		args := append([]string{"build", "-o", binary}, raceFlags...)
 		build := exec.Command("go", append(args, "../../cmd/ordersaga")...)
 		build.Stdout, build.Stderr = os.Stdout, os.Stderr
