@@ -8,8 +8,14 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # The race detector needs cgo and a C compiler; `go env CGO_ENABLED` is 1 if both are there.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-# Every package except the crash matrix and the end-to-end tests, which have targets of their own.
-UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
+# The compiler takes a sixth less CPU time when it collects garbage less often. The limit is for machines with little memory.
+COMPILER := GOGC=$(or $(GOGC),400) GOMEMLIMIT=$(or $(GOMEMLIMIT),1GiB)
+
+# go vet runs in make check, with more analyzers than go test has: the targets of make test leave it out.
+GOTEST := $(GO) test -vet=off
+
+# Every package except the crash matrix and the end-to-end tests, which have targets of their own. WITHOUT names packages to leave out.
+UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$ $(foreach package,$(WITHOUT),-e /$(package:./%=%)$$))
 
 # The packages with tests that need servers. Without servers these tests are skipped: test-unit runs these packages, too.
 SERVERS = mongotest\.|rabbitmqtest\.|testenv\.(AMQP|Control|Management|MongoDB|RabbitMQControl|Temporal)\(
@@ -18,7 +24,7 @@ INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirna
 # make test prints which sample of the matrix it runs; ORDERSAGA_SAMPLE=… repeats it.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
 
-.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs vulncheck sbom clean test-chart test-schemas test-examples test-tutorial
+.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit integration-packages test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e e2e-binaries test-bench test-devstack upgrade check fix tools docs vulncheck sbom clean test-chart test-schemas test-examples test-tutorial
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,8 +58,8 @@ build: ## bin/ordersaga, bin/demo and bin/devstack
 
 service:
 	@test -e $(BIN)/ordersaga || echo "ordersaga: building the service; the first build takes a minute or two" >&2
-	@CGO_ENABLED=0 $(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN)/ordersaga ./cmd/ordersaga
-	@CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./test/demo
+	@$(COMPILER) CGO_ENABLED=0 $(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN)/ordersaga ./cmd/ordersaga
+	@$(COMPILER) CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./test/demo
 
 devstack:
 	@devstack/build
@@ -91,23 +97,35 @@ upgrade: devstack ## sagas that an older version has begun are finished by this 
 	  $(GO) test -timeout 20m -count=1 -v -run 'TestUpgrade' ./test/e2e
 
 test-unit: ## tests without servers
-	$(GO) test $(RACE) -timeout 30m $(UNIT)
+	$(COMPILER) $(GOTEST) $(RACE) -timeout 30m $(UNIT)
 
 # The following targets run under devstack, which sets the environment: bin/devstack exec -- make test-…
+integration-packages:
+	@echo $(INTEGRATION)
+
 test-integration:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m -count=1 $(INTEGRATION)
+	ORDERSAGA_REQUIRE_STACK=1 $(GOTEST) $(RACE) -timeout 30m -count=1 $(INTEGRATION)
 
 # RabbitMQ 3.10 may lose the supervisor of its dead-letter workers permanently when queues are deleted right after a start. After that, no queue
 # with at-least-once dead-lettering starts. Therefore these tests have a broker of their own.
 test-restart:
-	ORDERSAGA_REQUIRE_STACK=1 ORDERSAGA_OWN_BROKER=1 $(GO) test $(RACE) -timeout 60m -count=1 -run '^TestRestarts$$' ./internal/rabbitmq
+	ORDERSAGA_REQUIRE_STACK=1 ORDERSAGA_OWN_BROKER=1 $(GOTEST) $(RACE) -timeout 60m -count=1 -run '^TestRestarts$$' ./internal/rabbitmq
 
 test-matrix:
 	@echo "the sample of the matrix: ORDERSAGA_SAMPLE=$(ORDERSAGA_SAMPLE)"
-	ORDERSAGA_SAMPLE=$(ORDERSAGA_SAMPLE) ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),60m) -count=1 ./test/matrix
+	ORDERSAGA_SAMPLE=$(ORDERSAGA_SAMPLE) ORDERSAGA_REQUIRE_STACK=1 $(GOTEST) $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),60m) -count=1 ./test/matrix
 
+# With E2E, the folder of the binaries of e2e-binaries: processes that share the tests do not build them again.
 test-e2e:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 60m -count=1 ./test/e2e
+ifdef E2E
+	cd test/e2e && ORDERSAGA_REQUIRE_STACK=1 ORDERSAGA_E2E_BINARY=$(E2E)/ordersaga $(E2E)/e2e.test -test.timeout 60m
+else
+	ORDERSAGA_REQUIRE_STACK=1 $(GOTEST) $(RACE) -timeout 60m -count=1 ./test/e2e
+endif
+
+e2e-binaries:
+	$(COMPILER) $(GOTEST) $(RACE) -c -o $(E2E)/e2e.test ./test/e2e
+	$(COMPILER) $(GO) build $(RACE) -o $(E2E)/ordersaga ./cmd/ordersaga
 
 test-bench:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) -C bench test $(RACE) -timeout 30m ./...
@@ -116,21 +134,22 @@ test-bench:
 test-chaos: bin/chaos
 	$(BIN)/chaos -binary $(BIN)/ordersaga -seed 1 -duration 40s -orders 150 -faults 8
 
-# A flow in a module of its own, as other teams write it: in virtual time, and as a binary on the stack.
+# A flow in a module of its own, as other teams write it: in virtual time, and as a binary on the stack. This target and the next one use the
+# packages that the binaries have: with cgo and without -race, all of them would be compiled once more.
 test-examples:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) -C examples/giftcard test -timeout 30m -count=1 ./...
+	CGO_ENABLED=0 ORDERSAGA_REQUIRE_STACK=1 $(GO) -C examples/giftcard test -timeout 30m -count=1 ./...
 
 # The tutorial that describes this flow. Its reconcile looks at all workflows of the namespace: it needs servers of its own.
 test-tutorial:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test -timeout 30m -count=1 ./test/tutorial
+	CGO_ENABLED=0 ORDERSAGA_REQUIRE_STACK=1 $(GO) test -timeout 30m -count=1 ./test/tutorial
 
 # Helm's library renders the chart; the first build takes about a minute.
 test-chart:
-	CGO_ENABLED=0 $(GO) -C deploy/helm/charttest test -count=1 ./...
+	$(COMPILER) CGO_ENABLED=0 $(GO) -C deploy/helm/charttest test -count=1 ./...
 
 # docker-compose.yml and the Grafana dashboards, against the schemas of Compose and Grafana.
 test-schemas:
-	CGO_ENABLED=0 $(GO) -C deploy/schematest test -count=1 ./...
+	$(COMPILER) CGO_ENABLED=0 $(GO) -C deploy/schematest test -count=1 ./...
 
 # Other settings of cgo and -race would compile the servers again.
 test-devstack:
@@ -140,7 +159,7 @@ test-devstack:
 check tools: export CGO_ENABLED := 0
 check: tools ## format, vet, lint, determinism of workflows and flows, import rules, tidy modules, generated files
 	$(BIN)/golangci-lint fmt --diff ./...
-	$(GO) vet ./...
+	$(COMPILER) $(GO) vet ./...
 	$(BIN)/golangci-lint run ./...
 	$(BIN)/workflowcheck -config tools/workflowcheck.yaml ./workflows/...
 	$(BIN)/flowcheck -config tools/workflowcheck.yaml ./workflows/... ./internal/...
@@ -162,6 +181,7 @@ check: tools ## format, vet, lint, determinism of workflows and flows, import ru
 	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/reference/events.md -
 	$(GO) run ./internal/catalogdoc/print asyncapi | diff -u api/asyncapi.yaml -
 	$(GO) run ./internal/metricsdoc/print | diff -u docs/reference/metrics.md -
+	$(GO) run ./internal/reconcile/print | diff -u docs/reference/findings.md -
 
 fix: tools ## format, and write generated files
 	$(BIN)/golangci-lint fmt ./...
@@ -185,8 +205,9 @@ sbom: ## bin/ordersaga.cdx.json: the modules in the service, with their licences
 	@mkdir -p $(BIN)
 	$(GO) run $(SBOM) app -json -licenses -main cmd/ordersaga -output $(BIN)/ordersaga.cdx.json .
 
-docs: ## write the generated files: settings, flows, events, metrics, asyncapi.yaml
+docs: ## write the generated files: settings, flows, events, metrics, findings, asyncapi.yaml
 	$(GO) run ./internal/metricsdoc/print > docs/reference/metrics.md
+	$(GO) run ./internal/reconcile/print > docs/reference/findings.md
 	$(GO) run ./internal/catalogdoc/print markdown > docs/reference/events.md
 	$(GO) run ./internal/catalogdoc/print asyncapi > api/asyncapi.yaml
 	$(GO) run ./cmd/ordersaga config --markdown > docs/reference/configuration.md
@@ -194,7 +215,7 @@ docs: ## write the generated files: settings, flows, events, metrics, asyncapi.y
 
 tools:
 	@test -e $(BIN)/golangci-lint || echo "ordersaga: building the linters; the first build takes a few minutes" >&2
-	@$(GO) -C tools build -o ../$(BIN)/ tool ./flowcheck
+	@$(COMPILER) $(GO) -C tools build -o ../$(BIN)/ tool ./flowcheck
 
 clean: ## remove the binaries and the state of make run
 	rm -rf $(BIN) .devstack

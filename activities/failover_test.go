@@ -24,7 +24,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// mute is a notifier that must not be asked.
+// mute is a notifier that must not be called.
 type mute struct{}
 
 func (mute) Send(context.Context, notify.Message) notify.Result { panic("nothing is to be sent") }

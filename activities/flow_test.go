@@ -34,7 +34,7 @@ func TestFlowHasActivitiesOfItsTable(t *testing.T) {
 	require.Equal(t, slices.Compact(names), slices.Sorted(maps.Keys(w.outcomes.Activities())))
 }
 
-// A flow without a list, and of which no run takes over from another one.
+// A flow without a list, whose runs do not read the signals of previous runs.
 func TestOptionalPartsOfFlow(t *testing.T) {
 	w := newWorld(t)
 	o := w.orders(order.Participants{Stock: order.PerSKU(&stock{})})

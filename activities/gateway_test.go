@@ -8,7 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// gateway answers every call as it is told, and remembers the calls.
+// gateway returns configured answers and records the calls.
 type gateway struct {
 	result payment.Result
 	err    error
@@ -54,7 +54,7 @@ func (s settler) Settle(_ context.Context, p payment.Payment, succeeded bool, co
 	return s.settleErr
 }
 
-// payment is a world's, with a gateway that answers as it is told.
+// payment returns the payment participant of a world, with a gateway with configured answers.
 func (w *world) payment(g payment.Gateway) *orders {
 	return w.orders(order.Participants{Gateway: g, Refunds: w.log})
 }

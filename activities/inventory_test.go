@@ -15,7 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// stock is a ledger that answers as it is told, by SKU; what it is not told of is done.
+// stock is a ledger with configured answers by SKU; other requests succeed.
 type stock struct {
 	mu      sync.Mutex
 	answers map[string]order.Reservation
@@ -60,7 +60,7 @@ func (s *stock) Commit(_ context.Context, orderID, sku string) error {
 	return s.call("commit", orderID, sku)
 }
 
-// inventory is a world's, with a ledger that answers as it is told.
+// inventory returns the participants of a world, with a stock ledger with configured answers.
 func (w *world) inventory(l order.Ledger) *orders {
 	return w.orders(order.Participants{Stock: order.PerSKU(l)})
 }
@@ -117,7 +117,7 @@ func TestReserveWithRefusedLine(t *testing.T) {
 	}
 }
 
-// Nothing is recorded while a line is short: the same step is tried again from there, and refuses at last.
+// Nothing is recorded while a line is short: the same step is retried from there, and finally refuses.
 func TestShortReservationRecordsNothing(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
@@ -142,7 +142,7 @@ func TestShortReservationRecordsNothing(t *testing.T) {
 	}, ledger.requests)
 }
 
-// A line that was not asked for may hold stock in the end: an attempt of before is perhaps still under way.
+// A line that was not requested may hold stock in the end: an earlier attempt may still run.
 func TestUnorderedLineIsReleased(t *testing.T) {
 	w := newWorld(t)
 	ledger := &stock{answers: map[string]order.Reservation{
@@ -180,7 +180,7 @@ func TestReserveAfterUndoAdoptsTheLog(t *testing.T) {
 	requireFault(t, fault.Unavailable, err)
 }
 
-// What turns out to have happened is adopted; one line without an outcome, and nothing is.
+// A reservation that is found is adopted; if one line has no outcome, nothing is adopted.
 func TestFindAdoptsRecordedResult(t *testing.T) {
 	done, out := order.Reservation{Effect: order.Done}, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
 	for name, test := range map[string]struct {

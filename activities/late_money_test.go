@@ -16,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// attentionList remembers what it is shown.
+// attentionList records its calls.
 type attentionList struct {
 	err   error
 	shown []latepayment.State
@@ -27,7 +27,7 @@ func (d *attentionList) Project(_ context.Context, s latepayment.State) error {
 	return d.err
 }
 
-// refunder is a gateway that gives back.
+// refunder is a gateway that refunds.
 type refunder struct {
 	settler
 	amounts []int64
@@ -38,7 +38,7 @@ func (r *refunder) Refund(_ context.Context, key string, p payment.Payment, amou
 	return r.call("refund as "+key, p)
 }
 
-// lateWorld is the late saga's activities and what they reach.
+// lateWorld has the activities of the late saga and their dependencies.
 type lateWorld struct {
 	*world
 	gateway  *refunder
@@ -47,7 +47,7 @@ type lateWorld struct {
 	in       saga.StepInput[latepayment.State]
 }
 
-// paidLate is an order that was undone and has ended, and a payment that came when it had.
+// paidLate returns an order that was compensated, and a payment that arrived after its end.
 func paidLate(t *testing.T) *lateWorld {
 	t.Helper()
 	w := &lateWorld{world: newWorld(t), gateway: &refunder{settler: settler{gateway: &gateway{}}}, lateList: &attentionList{}}
@@ -78,7 +78,7 @@ func (w *lateWorld) do(step string) (saga.StepResult[latepayment.State], error) 
 	return w.money.Step(step, saga.Do)(w.t.Context(), w.in)
 }
 
-// next is what the run records next.
+// next returns the next action of the run.
 func (w *lateWorld) next(f saga.Facts) []event.Entry {
 	return []event.Entry{latepayment.Flow.Decide(w.in.State, f, now, nil).Entry}
 }
@@ -89,7 +89,7 @@ func (w *lateWorld) came(id string) {
 	require.NoError(w.t, latepayment.WriteLateRecord(w.t.Context(), w.log, v, "corr", now))
 }
 
-// fold takes in what an activity answered.
+// fold applies the result of an activity.
 func (w *lateWorld) fold(out saga.StepResult[latepayment.State]) {
 	w.t.Helper()
 	var err error
@@ -107,7 +107,7 @@ func (w *lateWorld) judge(arrived int64) {
 	w.fold(out)
 }
 
-// ask asks somebody about what is stuck.
+// ask records that the stuck step needs attention.
 func (w *lateWorld) ask() []event.Entry {
 	return w.next(saga.Facts{Stuck: &order.Stuck{Step: latepayment.StepRefund, Error: "no answer"}})
 }
@@ -186,7 +186,7 @@ func TestLateEventsAreListedForAttention(t *testing.T) {
 	_, err := w.money.Record(t.Context(), w.in)
 	requireFault(t, fault.Unavailable, err)
 
-	// What is not shown is shown by the next attempt, and by the next run.
+	// A failed update of the list is repeated by the next attempt, and by the next run.
 	w.lateList.err = nil
 	out, err := w.money.Record(t.Context(), w.in)
 	require.NoError(t, err)

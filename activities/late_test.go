@@ -105,7 +105,7 @@ func TestLateRecordIsAppendedToGrowingStream(t *testing.T) {
 	require.Equal(t, 20, log.appends, "but not for ever")
 }
 
-// Verdicts that are written at the same time share a round trip, each of them is written once, and what is there already
+// Late events that are recorded at the same time share a round trip, each of them is written once, and an existing one
 // keeps none of the others out.
 func TestConcurrentLateRecords(t *testing.T) {
 	w := newWorld(t)

@@ -78,7 +78,7 @@ func TestSagasAreCountedOnce(t *testing.T) {
 	require.Len(t, c.ended, 1)
 }
 
-// TestSagasWithoutAnEndAreCounted: such a saga starts when there is something to do, and ends when nothing is left.
+// TestSagasWithoutAnEndAreCounted: such a saga starts when there is work, and ends when there is none left.
 func TestSagasWithoutAnEndAreCounted(t *testing.T) {
 	w := paidLate(t)
 	c := &counted{}

@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// booking is a flow whose step functions answer as they are told.
+// booking is a flow whose step functions return configured outcomes.
 type booking struct{ saga.Saga }
 
 type bookings struct {

@@ -18,7 +18,7 @@ var (
 	failure = order.PaymentRefusal{OrderID: "42", PaymentID: "p-1", Reason: order.ReasonPaymentFailed, Code: "no_funds"}
 )
 
-// requireData asserts what a record says.
+// requireData checks the data of a record.
 func requireData[T any](t *testing.T, want T, r event.Record) {
 	t.Helper()
 	got, err := event.Decode[T](r.Event)

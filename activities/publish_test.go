@@ -187,7 +187,7 @@ func (w *world) long(n int) order.State {
 	return s
 }
 
-// What is not on the bus after a long outage is read from the log, in pages: none of it is in a payload.
+// Events that are unpublished after a long outage are read from the log, in pages: no payload contains them.
 func TestPublishReadsFromTheLogInPages(t *testing.T) {
 	for name, in := range map[string]saga.PublishInput{
 		"everything":          {Stream: stream, After: 0, Through: 350},

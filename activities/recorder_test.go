@@ -189,7 +189,7 @@ func TestFailedListStopsNoStep(t *testing.T) {
 	})
 }
 
-// Who looks at the desk does not find there what is over.
+// Ended sagas are not in the attention list.
 func TestResolvedAttentionIsListed(t *testing.T) {
 	w := newWorld(t)
 	s := w.decide(w.settling(), order.Facts{Stuck: &order.Stuck{Step: order.StepCapture, Error: "no answer"}})

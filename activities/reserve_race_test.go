@@ -75,7 +75,7 @@ func race(t *testing.T, prepare func(s *shop) []*run, check func(t *testing.T, s
 	})
 }
 
-// Orders for the same SKUs, in opposite orders, take nothing from each other that neither can sell.
+// Orders for the same SKUs, in opposite orders, do not block stock that neither of them can get.
 func TestMultiLineOrdersDoNotStarveEachOther(t *testing.T) {
 	for _, lines := range []int{2, 20, 50, 100} {
 		t.Run(fmt.Sprintf("%d lines", lines), func(t *testing.T) {
@@ -97,8 +97,8 @@ func TestMultiLineOrdersDoNotStarveEachOther(t *testing.T) {
 	}
 }
 
-// Orders that cannot be served do not take the others' goods: of the hot SKU there is one for each order that wants nothing
-// else. The sold-out one is gone, or waits for its payer.
+// Refused orders do not take stock of others: the hot SKU has one unit for each order that has no other line. The other SKU is sold out, or
+// reserved by an order that waits for its payer.
 func TestSoldOutOrdersHoldNoOtherStock(t *testing.T) {
 	for name, sku := range map[string]string{"after": "sold-out", "before": "a-sold-out"} {
 		for how, pending := range map[string]bool{"gone": false, "held": true} {
@@ -126,7 +126,7 @@ func TestSoldOutOrdersHoldNoOtherStock(t *testing.T) {
 	}
 }
 
-// What declined orders held is sold to those that wait for it.
+// The stock of declined orders goes to waiting orders.
 func TestDeclinedOrdersReleaseStockForWaitingOrders(t *testing.T) {
 	race(t, func(s *shop) (runs []*run) {
 		s.stock("hot", 5)

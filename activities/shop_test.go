@@ -73,7 +73,7 @@ func (s *shop) stock(sku string, quantity int64) {
 	require.NoError(s.t, err)
 }
 
-// run is a run of an order's saga. What it knows besides the log is lost with it.
+// run is a run of an order's saga. Its state in memory is lost with it.
 type run struct {
 	*shop
 	order order.Order
@@ -92,10 +92,10 @@ func (s *shop) ordered(id string, payment order.Effect, items ...order.Item) *ru
 	return &run{shop: s, order: o.Normalize(), payment: payment}
 }
 
-// crash returns the run that takes over.
+// crash returns the next run.
 func (r *run) crash() *run { return &run{shop: r.shop, order: r.order, payment: r.payment} }
 
-// act does what order.Next wants at a process, as the driver does. An error says that nothing is known.
+// act performs the action of order.Next at a process, like the driver. An error means an unknown outcome.
 func (r *run) act(p *process, inline bool) (order.Action, error) {
 	ctx := context.Background()
 	if !r.state.Opened() {
@@ -135,7 +135,7 @@ func (r *run) act(p *process, inline bool) (order.Action, error) {
 	return a, r.record(p, in, r.state.Undone(a.Step, r.clock()))
 }
 
-// later takes in whether a step is to be tried again, as a run does.
+// later stores whether a step must be retried, like a run.
 func (r *run) later(step order.Step, w *saga.Later) {
 	before := r.facts.Later
 	r.facts.Later = nil
@@ -179,7 +179,7 @@ func (r *run) fold(result stepResult, err error) error {
 	return err
 }
 
-// check asserts what must hold when every order has ended: nothing is held, no order was rejected for stock that is left, and
+// check checks the invariants after every order has ended: no stock is reserved, no order was rejected while stock is left, and
 // waiting has written nothing.
 func (s *shop) check(runs []*run) {
 	left := map[string]int64{}

@@ -18,7 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
-// asked are the sagas of orders: they are told that stock is lost.
+// asked are the sagas of orders that were notified about lost stock.
 type asked struct {
 	runs  map[string]*run
 	order []string
@@ -48,7 +48,7 @@ func (s *shop) shortage(runs []*run) (*shortage.Activities, *asked) {
 	return &shortage.Activities{Log: s.log, Stock: s.processes[0].ledger, Orders: a}, a
 }
 
-// end takes the order to its end, or until it waits, or until something cannot be done now.
+// end runs the order until it ends, waits, or cannot continue now.
 func (r *run) end() {
 	for {
 		a, err := r.act(r.processes[0], true)
@@ -58,7 +58,7 @@ func (r *run) end() {
 	}
 }
 
-// dispatched tells the run that the goods have left.
+// dispatched sends the dispatch of the goods to the run.
 func (r *run) dispatched() {
 	r.facts.AddFact(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}}.Fact(r.order.ID))
 }
@@ -80,7 +80,7 @@ func TestNewestHoldersReleaseUntilNothingIsMissing(t *testing.T) {
 	s.stock("tea", 6)
 	runs := confirmed(s, 6)
 	activity, orders := s.shortage(runs)
-	// The newest one has been shipped, and another is being cancelled: it gives way by itself.
+	// The newest order has been shipped, and another one is being cancelled, which releases its stock.
 	runs[5].dispatched()
 	for runs[5].state.Decision == "" {
 		_, err := runs[5].act(s.processes[0], true)
@@ -125,7 +125,7 @@ func TestNewestHoldersReleaseUntilNothingIsMissing(t *testing.T) {
 	requireFault(t, fault.NotFound, err)
 }
 
-// Orders that go forward, and unknown ones, keep what they hold: then nothing is left to be asked.
+// Orders past their pivot, and unknown orders, keep their reservations: then no order is left to notify.
 func TestOrdersAfterThePivotKeepTheirStock(t *testing.T) {
 	s := newShop(t, func() time.Time { return now }, memlog.New())
 	defer s.close()
@@ -154,7 +154,7 @@ func TestOrdersAfterThePivotKeepTheirStock(t *testing.T) {
 	require.Equal(t, order.StatusCompleted, r.state.Status)
 }
 
-// TestShortageModel counts at any time while orders run: no more leaves than is there, and when all that can give way has,
+// TestShortageModel counts stock at any time while orders run: no more is committed than exists, and when every order before its pivot is rejected,
 // either nothing is missing, or every order that holds goods goes forward.
 func TestShortageModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// capturedLate is an order that is being undone, whose payment is captured at a real ledger although its log does not say so.
+// capturedLate returns an order that is being compensated, whose payment is captured at the gateway although its log has no capture.
 func capturedLate(t *testing.T) (*world, *orders, order.State) {
 	t.Helper()
 	w := newWorld(t)
@@ -93,7 +93,7 @@ func TestVoidOfCapturedPaymentRefunds(t *testing.T) {
 	require.True(t, after.Refunded)
 	require.Equal(t, order.Action{Kind: order.Undo, Step: order.StepReserve}, order.Next(after, order.Facts{}, now, order.DefaultTiming()))
 
-	// Again, late, from a run that knows nothing of it.
+	// Again, late, from a run that has not seen it.
 	again, err := p.Void(t.Context(), in(s))
 	require.NoError(t, err)
 	require.Equal(t, types(result.Tail), types(again.Tail))
@@ -114,7 +114,7 @@ func TestRefundWithoutAnswerIsMadeOnce(t *testing.T) {
 	_, err := p.Void(t.Context(), in(s))
 	requireFault(t, fault.OutcomeUnknown, err)
 	w.log.appendErr = nil
-	// Half of the outcome has been appended by an attempt that ended there.
+	// An interrupted attempt has appended half of the outcome.
 	s = w.write(s, s.Captured("p-1", now))
 	result, err := p.Void(t.Context(), in(s))
 	require.NoError(t, err)
@@ -123,7 +123,7 @@ func TestRefundWithoutAnswerIsMadeOnce(t *testing.T) {
 	require.Len(t, w.read(event.RefundsStream("42")), 1)
 }
 
-// A compensation that comes late, from a run that is mistaken, does not touch a good capture.
+// A late compensation of an outdated run does not refund a valid capture.
 func TestCaptureIsRefundedOnlyAfterRecordedDecision(t *testing.T) {
 	w, p, s := capturedLate(t)
 	good := newWorld(t)
@@ -134,7 +134,7 @@ func TestCaptureIsRefundedOnlyAfterRecordedDecision(t *testing.T) {
 	requireFault(t, fault.EffectSettled, err)
 	require.Empty(t, good.recordsAfter(state))
 
-	// Nor when the log that is read is behind what the run has read: there may be more.
+	// Nor if the read returns an older state than the run has seen: the log may have more.
 	p.logsTo(w)
 	s.Head.Version++
 	_, err = p.Void(t.Context(), in(s))
@@ -171,7 +171,7 @@ func TestCaptureAfterRefusalIsRefunded(t *testing.T) {
 	require.Equal(t, refundedCharges, types(w.read(event.PaymentStream("42"))))
 }
 
-// What is reserved for another refund is not given back by the undo.
+// The compensation does not refund an amount that is reserved for another refund.
 func TestUndoKeepsReservationsOfOthers(t *testing.T) {
 	w, p, s := capturedLate(t)
 	_, err := refunds.Reserve(t.Context(), w.log, refunds.Claim{
@@ -214,7 +214,7 @@ func (g *lossyGateway) Refund(ctx context.Context, key string, p payment.Payment
 	return result, err
 }
 
-// settledGateway finds something else than its void says.
+// settledGateway returns another result for a lookup than for its void.
 type settledGateway struct {
 	payment.Gateway
 	found payment.Result

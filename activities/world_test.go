@@ -30,7 +30,7 @@ func tea() order.Order {
 	}.Normalize()
 }
 
-// log is a log that fails when it is told to.
+// log is a log with configured failures.
 type log struct {
 	*memlog.Log
 	appendErr, readErr error
@@ -50,7 +50,7 @@ func (l *log) Read(ctx context.Context, s string, after int64, limit int) ([]eve
 	return l.Log.Read(ctx, s, after, limit)
 }
 
-// bus publishes as it is told; by default it confirms everything.
+// bus returns configured results; by default it confirms everything.
 type bus struct {
 	publish func(ctx context.Context, records []event.Record) (int, error)
 	got     []event.Record
@@ -75,7 +75,7 @@ func (l *list) Project(_ context.Context, s order.State) error {
 	return l.err
 }
 
-// world is a recorder and what it reaches.
+// world has a recorder and its dependencies.
 type world struct {
 	t        *testing.T
 	log      *log
@@ -95,12 +95,12 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// orders are a world's activities, with participants that answer as they are told.
+// orders returns the activities of a world, with participants with configured answers.
 func (w *world) orders(p order.Participants) *orders {
 	return newOrders(w.recorder, w.list, p, order.DefaultTiming().Settings(true))
 }
 
-// write appends to the order's stream, whatever the recorder's log is told, and folds.
+// write appends to the order's stream, regardless of the configured failures, and folds.
 func (w *world) write(s order.State, entries ...event.Entry) order.State {
 	w.t.Helper()
 	_, tail, err := w.log.Log.Append(w.t.Context(), stream, s.Head, entries)
@@ -156,7 +156,7 @@ func (w *world) cancel(s order.State) order.State {
 	return w.decide(s, order.Facts{Cancellations: []order.Cancellation{{ID: "c-1"}}})
 }
 
-// decide writes what follows from the state.
+// decide appends the events that follow from the state.
 func (w *world) decide(s order.State, f order.Facts) order.State {
 	w.t.Helper()
 	entries := order.Decisions(s, f, now, order.DefaultTiming())
@@ -198,7 +198,7 @@ func types(records []event.Record) []string {
 	return types
 }
 
-// behind returns what stands in the log behind a state.
+// behind returns the records of the log after a state.
 func (w *world) recordsAfter(s order.State) []event.Record {
 	w.t.Helper()
 	records, err := w.log.Log.Read(w.t.Context(), stream, s.Head.Version, 0)
@@ -206,7 +206,7 @@ func (w *world) recordsAfter(s order.State) []event.Record {
 	return records
 }
 
-// requireFault asserts what Temporal keeps of an error.
+// requireFault checks what Temporal stores of an error.
 func requireFault(t *testing.T, code fault.Code, err error) {
 	t.Helper()
 	var application *temporal.ApplicationError

@@ -159,7 +159,7 @@ func walkRoutes(t *testing.T) {
 	require.Contains(t, g.output.String(), `"caller":"only-orders-read"`)
 }
 
-// TestPathVariantsNeedAuthentication: what the router takes for the same route is guarded as that route is.
+// TestPathVariantsNeedAuthentication: path variants that the router accepts for a route require the same credentials.
 func TestPathVariantsNeedAuthentication(t *testing.T) {
 	g := newGuarded(t)
 	for _, target := range []string{

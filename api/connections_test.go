@@ -117,7 +117,7 @@ func (c *client) expectClosed() {
 	require.Empty(c.t, string(rest))
 }
 
-// unread are requests whose body is announced, does not come, and is not needed for the answer.
+// unread are requests whose body is announced, is not sent, and is not needed for the answer.
 var unread = map[string]int{
 	"GET /livez HTTP/1.1\nHost: localhost\nContent-Length: 10\n\n":                                                                         200,
 	"GET /nowhere HTTP/1.1\nHost: localhost\nContent-Length: 10\n\n":                                                                       404,
@@ -288,7 +288,7 @@ func TestErrorsOfTheHTTPServerAreProblems(t *testing.T) {
 	}
 }
 
-// What handlers answer is never taken for an answer of the server's own.
+// Answers of handlers are never mistaken for answers of the HTTP server.
 func TestHandlerResponsesAreNotChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := servePiped(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

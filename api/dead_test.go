@@ -18,7 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// letters is a desk that remembers what it was asked.
+// letters is a service for dead letters that records its calls.
 type letters struct {
 	filter  deadletter.Filter
 	id      string

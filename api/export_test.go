@@ -2,7 +2,7 @@ package api
 
 import "github.com/ordersaga/ordersaga/workflows/order"
 
-// Routes lists what is served, as "GET /v1/orders/{id}".
+// Routes lists the routes, as "GET /v1/orders/{id}".
 func (s *Server) Routes() []string {
 	var routes []string
 	for _, r := range s.routes() {
@@ -11,7 +11,7 @@ func (s *Server) Routes() []string {
 	return routes
 }
 
-// RouterRoutes lists what the router serves, as "GET /v1/orders/:id".
+// RouterRoutes lists the routes of the router, as "GET /v1/orders/:id".
 func (s *Server) RouterRoutes() []string {
 	var routes []string
 	for _, r := range s.echo.Routes() {

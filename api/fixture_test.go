@@ -39,7 +39,7 @@ const validOrder = `{"customerId":"customer-7","currency":"EUR","lines":[{"sku":
 	`{"sku":"filter","quantity":1,"unitAmount":300},{"sku":"coffee-500g","quantity":1,"unitAmount":1999}],` +
 	`"payment":{"method":"tok_visa"},"fulfillment":"immediate"}`
 
-// sagas is a saga client in memory: what it promises about ids and contents, without the sagas.
+// sagas is a saga client in memory: it keeps the contract about IDs and contents, and runs no sagas.
 type sagas struct {
 	// short are the SKUs whose shortage was to be settled; shortErr is the answer.
 	short    []string
@@ -107,7 +107,7 @@ func (s *sagas) Find(_ context.Context, id string) (sagaclient.Found, error) {
 	}, nil
 }
 
-// list is a read model that remembers what it was asked.
+// list is a read model that records its calls.
 type list struct {
 	filter    readmodel.Filter
 	states    []order.State
@@ -138,7 +138,7 @@ func (l *list) List(_ context.Context, f readmodel.Filter) ([]readmodel.Order, s
 	return orders, l.next, l.err
 }
 
-// fixture is a Server and what is behind it.
+// fixture has a Server and its dependencies.
 type fixture struct {
 	t      *testing.T
 	server *api.Server
@@ -295,7 +295,7 @@ func timeline(id string) []event.Entry {
 	return entries
 }
 
-// append writes entries behind what stands in the order's stream.
+// append appends entries to the order's stream.
 func (f *fixture) append(id string, entries ...event.Entry) {
 	f.t.Helper()
 	stream := event.OrderStream(id)

@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// FuzzBodies: every body is decoded, or refused as Malformed or Invalid with a place; what is not JSON is never accepted.
+// FuzzBodies: every body is decoded, or refused as Malformed or Invalid with a place; a body that is not JSON is never accepted.
 func FuzzBodies(f *testing.F) {
 	names := slices.Sorted(maps.Keys(api.BodyDecoders))
 	for i := range names {

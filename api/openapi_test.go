@@ -111,7 +111,7 @@ func TestProblemTypesLeadToDocs(t *testing.T) {
 	require.Equal(t, "not_found", f.do(http.MethodGet, "/problems/made_up", "").problem(t).Code)
 }
 
-// What is refused before an operation sees the request is described with every one.
+// Every operation describes the errors that are returned before it gets the request.
 func TestSpecificationHasErrorsOfEveryOperation(t *testing.T) {
 	doc, _ := specified()
 	for path, item := range doc.Paths.Map() {

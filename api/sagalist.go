@@ -57,7 +57,7 @@ func (s *Server) listSagas(c echo.Context) error {
 		filter.Statuses = slices.DeleteFunc(filter.Statuses, func(st saga.Status) bool { return st == saga.NeedsAttention })
 		none = len(filter.Statuses) == 0
 	case attention == "false":
-		filter.Calm = true
+		filter.WithoutAttention = true
 	default:
 		q.add("needsAttention", "must be true or false; true cannot be combined with status")
 	}

@@ -61,7 +61,7 @@ func giftFlow() *saga.Flow[gift, noParticipants] {
 	}
 }
 
-// flowSagas is a client for the sagas of a flow, in memory: what it promises about IDs and contents, without the sagas.
+// flowSagas is a client for the sagas of a flow in memory: it keeps the contract about IDs and contents, and runs no sagas.
 type flowSagas struct {
 	saga.Definer
 	log api.Log
@@ -191,7 +191,7 @@ func giftEvents(id string) []event.Entry {
 	return entries
 }
 
-// give appends events to the stream of a gift.
+// give appends events to the stream of a gift saga.
 func (s *sagasFixture) give(id string, entries ...event.Entry) {
 	s.t.Helper()
 	stream := s.flow.StreamOf(id)
@@ -208,7 +208,7 @@ func (s *sagasFixture) stuckGift(id string) {
 		saga.Object("giftId", id, saga.Attention{Step: "credit", Error: "no answer", Attempts: 2})))
 }
 
-// pages is a read model of two lists that gives out pages as that in MongoDB does.
+// pages is a read model of two lists that returns pages like the one in MongoDB.
 type pages struct{ orders, sagas []readmodel.Order }
 
 func (p *pages) List(_ context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
@@ -237,7 +237,7 @@ func pageOf(all []readmodel.Order, f readmodel.Filter) ([]readmodel.Order, strin
 		case f.Cursor != "" && cursor.Compare(position(o), after) <= 0,
 			len(f.Statuses) > 0 && !slices.Contains(f.Statuses, o.Status),
 			f.Flow != "" && f.Flow != o.Flow,
-			f.Calm && o.Status == saga.NeedsAttention:
+			f.WithoutAttention && o.Status == saga.NeedsAttention:
 			continue
 		}
 		matching = append(matching, o)

@@ -37,7 +37,7 @@ func compileRequest(t *testing.T, pointer string) *jsonschema.Schema {
 	return schema
 }
 
-// TestRequestSchemasMatchTheDecoder: a body that the schema of the specification takes is accepted, and no other one.
+// TestRequestSchemasMatchTheDecoder: a body is accepted if and only if it matches the schema of the specification.
 func TestRequestSchemasMatchTheDecoder(t *testing.T) {
 	at := func(path string) string {
 		return "/paths/" + strings.ReplaceAll(path, "/", "~1") + "/post/requestBody/content/application~1json/schema"

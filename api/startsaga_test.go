@@ -199,7 +199,7 @@ func TestStartSagaRefusesBodies(t *testing.T) {
 	require.Empty(t, f.gifts.content)
 }
 
-// What the flow reads is what was sent, digit by digit.
+// The flow receives numbers unchanged, digit by digit.
 func TestSagaInputIsPassedUnchanged(t *testing.T) {
 	f := newSagasFixture(t)
 	f.do(http.MethodPost, "/v1/sagas/gift", `{"input": {"card": "ü\u00fc", "amount": 9007199254740991} }`)

@@ -103,7 +103,7 @@ func TestStockCounts(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodPost, "/v1/stock/a%20/counts", `{"counted":1}`).status)
 }
 
-// Fewer are counted than are reserved: the answer says so, and the orders that hold them are asked.
+// Fewer units are counted than reserved: the answer has the shortfall, and the orders that hold them are notified.
 func TestStockCountBelowReserved(t *testing.T) {
 	f := newFixture(t)
 	f.do(http.MethodPost, "/v1/stock/coffee/receipts", `{"quantity":5}`)

@@ -177,7 +177,7 @@ func TestStreamResumes(t *testing.T) {
 	s = subscribe(t, server, "/v1/orders/o-1/events?cursor=4")
 	s.expect(5, 6, 7)
 	s.expectEnd()
-	// Behind the terminal event an EventSource is told to stay away.
+	// After the terminal event, an EventSource is told not to reconnect.
 	for _, id := range []string{"7", "8"} {
 		require.Equal(t, http.StatusNoContent, subscribe(t, server, "/v1/orders/o-1/events", "Last-Event-ID", id).response.StatusCode)
 	}

@@ -136,6 +136,6 @@ func (p *profile) drop() {
 		return
 	}
 	p.cancel()
-	// What is left has been broken off: its error tells nothing.
+	// The remaining ones were interrupted: their errors have no meaning.
 	_ = p.finish()
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// profiler is a process that profiles itself as it is asked to.
+// profiler is a process that profiles itself on request.
 func profiler(t *testing.T, answer http.HandlerFunc) process {
 	t.Helper()
 	server := httptest.NewServer(answer)

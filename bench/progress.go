@@ -8,7 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/bench/internal/report"
 )
 
-// progress shows how far a run has come: a bar on a terminal, and a line for each result everywhere.
+// progress shows the progress of a run: a bar on a terminal, and a line for each result everywhere.
 type progress struct{ bar *bar.Bar }
 
 func newProgress(out *os.File, total int) *progress { return &progress{bar.New(out, total)} }
@@ -24,7 +24,7 @@ func name(round int) string {
 // step counts one piece of work.
 func (p *progress) step() { p.bar.Step(1) }
 
-// doing says what comes next.
+// doing names the next step.
 func (p *progress) doing(round int, scenario string) { p.bar.Doing(name(round) + ", " + scenario) }
 
 // done prints a result.

@@ -52,7 +52,7 @@ func TestPaymentModeOfScenarios(t *testing.T) {
 	require.Contains(t, gateway(), "stripe for ordersaga")
 }
 
-// Each round begins with another scenario; a scenario that needs another one comes after it.
+// Each round begins with another scenario; a scenario that needs another one runs after it.
 func TestRoundsRotate(t *testing.T) {
 	require.Equal(t, []int{2, 3, 1}, rotated([]int{1, 2, 3}, 4))
 	require.Empty(t, rotated([]int(nil), 4))

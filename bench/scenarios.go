@@ -39,7 +39,7 @@ type scenario struct {
 	side        side
 	// share is how much of the orders a round it gets: what is slow by nature would take most of the time. 0 is all.
 	share float64
-	// last scenarios come last in their side: they need what another has measured or written.
+	// last scenarios run last in their side: they need what another one has measured or written.
 	last bool
 	// paced scenarios are given their load.
 	paced bool
@@ -162,7 +162,7 @@ func valueOf(o shop.Order) order.Order {
 	return v.Normalize()
 }
 
-// placed places orders with the service in one of the shop's ways. The turn is over when the bus has told every end.
+// placed places orders in one of the shop's ways. The turn ends when the bus has delivered every terminal event.
 func placed(way func(*shop.Shop, context.Context, shop.Order) (string, error)) func(context.Context, *turn) (load.Sample, int, error) {
 	return func(ctx context.Context, t *turn) (load.Sample, int, error) {
 		orders := t.orders()

@@ -14,7 +14,7 @@ import (
 const drain = 2 * time.Minute
 
 // cast is what a side needs of the service: its processes, each by the role that it has, and the settings that this side is
-// about. What takes orders comes last: it comes up when there is who works on them.
+// about. The process that accepts orders starts last: then workers and consumers are running.
 type cast struct{ roles, env []string }
 
 // How the simulator is called; see SIMULATOR_FAST.

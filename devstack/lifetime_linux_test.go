@@ -169,7 +169,7 @@ func (d *devstack) awaitRunning(many int) {
 	}
 }
 
-// assertNothingLeft allows what was told to end a moment to do so.
+// assertNothingLeft waits a moment for processes that are ending.
 func (d *devstack) assertNothingLeft() {
 	d.t.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)
@@ -257,7 +257,7 @@ func TestCommandDrains(t *testing.T) {
 		if err := d.cmd.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
-		// The servers are there until it has ended, and it is told once.
+		// The servers run until it has ended, and it gets the signal once.
 		for _, want := range []string{"told", "mongodb is stopped"} {
 			if got := d.line(); got != want {
 				t.Errorf("after %v the command prints %q, want %q", sig, got, want)

@@ -30,7 +30,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// TestParseRefusesWhatHandleRefuses: what Parse says about an event is what becomes of it, and Check says no less.
+// TestParseRefusesWhatHandleRefuses: Parse, Check and Handle agree about an event.
 func TestParseRefusesWhatHandleRefuses(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		t.Run(typ.Name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestParseRefusesWhatHandleRefuses(t *testing.T) {
 	}
 }
 
-// playing is a Temporal server whose sagas do at once what an order decides, and nothing else.
+// playing is a Temporal server whose sagas perform the decisions of an order at once.
 type playing struct {
 	temporalDouble
 	t *rapid.T
@@ -138,7 +138,7 @@ func (w *previewWorld) all() map[string][]event.Record {
 	return streams
 }
 
-// agree holds what a preview said to what came of the event since.
+// agree compares a preview with the result of the event.
 func (w *previewWorld) agree(t *rapid.T, said inbound.Preview, e event.Event, err error, c *playing, before map[string][]event.Record) {
 	written := map[string][]string{}
 	after := w.all()
@@ -204,7 +204,7 @@ func (w *previewWorld) agree(t *rapid.T, said inbound.Preview, e event.Event, er
 	require.Equal(t, starts, c.starts, said.Sentence)
 }
 
-// TestPreviewAgreesWithExecute: what a preview says about a message is what handling it does, in worlds that messages make.
+// TestPreviewAgreesWithExecute: the preview of a message agrees with its result, in states that generated messages lead to.
 func TestPreviewAgreesWithExecute(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newPreviewWorld(t)
@@ -220,7 +220,7 @@ func TestPreviewAgreesWithExecute(t *testing.T) {
 		case order.StatusCancelled:
 			cancelled(t, w.log, rapid.SampledFrom([]string{"evt-1", "somebody"}).Draw(rt, "cause"))
 		default:
-			// The saga has recorded what it decides by itself.
+			// The saga has recorded its own decision.
 			s := w.open(status)
 			if entries := order.Decisions(s, order.Facts{}, now, order.DefaultTiming()); len(entries) > 0 {
 				c.append("42", s.Head, entries...)

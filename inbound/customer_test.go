@@ -31,7 +31,7 @@ func (w *world) customer(t *testing.T, id string) (onboarding.State, []event.Rec
 	return s, records
 }
 
-// profile opens what a customer's stream says last.
+// profile opens the newest profile in a customer's stream.
 func (w *world) profile(t *testing.T, id string) onboarding.Profile {
 	t.Helper()
 	s, _ := w.customer(t, id)
@@ -58,7 +58,7 @@ func TestRegistrationIsEncryptedOnReceipt(t *testing.T) {
 	published, err := wire.Encode(records[0])
 	require.NoError(t, err)
 	require.Equal(t, "customer.registered", published.Type)
-	// Ciphertext and ids are random: a name of three letters stands there by chance.
+	// Ciphertext and IDs are random: they may contain a name of three letters by chance.
 	for _, secret := range []string{"ada@", "example.com", "Lovelace"} {
 		require.NotContains(t, string(records[0].Data), secret)
 		require.NotContains(t, string(published.Body), secret)
@@ -152,33 +152,33 @@ func TestFutureProfileTimeDoesNotBlockLaterProfiles(t *testing.T) {
 	require.Equal(t, now, s.Since)
 }
 
-// TestOnlyKnownCustomersAreNotified, and what the event says of itself is not believed.
+// TestOnlyKnownCustomersAreNotified: the stream decides, not the data of the event.
 func TestOnlyKnownCustomersAreNotified(t *testing.T) {
 	w := newWorld()
-	announcer := &inbound.Notifications{Log: w.log, Notify: w.sagas.Notify, Logger: slog.New(slog.DiscardHandler)}
+	notifications := &inbound.Notifications{Log: w.log, Notify: w.sagas.Notify, Logger: slog.New(slog.DiscardHandler)}
 	e := arrived(event.OrderCancelled, `{"customerId":"somebody"}`)
-	require.NoError(t, announcer.Handle(t.Context(), e))
+	require.NoError(t, notifications.Handle(t.Context(), e))
 	require.Empty(t, w.sagas.notified, "the order is unknown")
 
 	cancelled(t, w.log, "evt-1")
-	require.NoError(t, announcer.Handle(t.Context(), e))
+	require.NoError(t, notifications.Handle(t.Context(), e))
 	require.Empty(t, w.sagas.notified, "the customer is unknown")
 
 	registered := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	registered.Subject = "c-7"
 	require.NoError(t, w.executor.Handle(t.Context(), registered))
-	require.NoError(t, announcer.Handle(t.Context(), e))
+	require.NoError(t, notifications.Handle(t.Context(), e))
 	require.Equal(t, []notification.Subject{{Kind: notification.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.notified)
 
 	// A read after a failover may miss an order that is there.
 	forgetful := eventlogtest.NewLossyLog(w.log)
 	forgetful.Forget(event.OrderStream("42"), 0)
-	announcer.Log = forgetful
-	require.NoError(t, announcer.Handle(t.Context(), e))
+	notifications.Log = forgetful
+	require.NoError(t, notifications.Handle(t.Context(), e))
 	require.Len(t, w.sagas.notified, 2)
 
 	e.Type = event.OrderAccepted
-	require.ErrorIs(t, announcer.Handle(t.Context(), e), fault.UnknownType)
+	require.ErrorIs(t, notifications.Handle(t.Context(), e), fault.UnknownType)
 	e.Type, w.sagas.err = event.OrderCancelled, fault.New(fault.Unavailable, "no Temporal")
-	require.ErrorIs(t, announcer.Handle(t.Context(), e), fault.Unavailable, "it comes again")
+	require.ErrorIs(t, notifications.Handle(t.Context(), e), fault.Unavailable, "it comes again")
 }

@@ -147,7 +147,7 @@ var factTexts = map[string][]string{
 	event.ShipmentLost:               {"carrier", "trackingNumber", "reason"},
 }
 
-// textIn returns what the saga is told of a field.
+// textIn returns the value of a field that the saga receives.
 func textIn(t *testing.T, payload any, field string) string {
 	switch p := payload.(type) {
 	case order.Cancellation:
@@ -161,7 +161,7 @@ func textIn(t *testing.T, payload any, field string) string {
 	return ""
 }
 
-// TestInvalidOptionalFieldKeepsTheFact: a text is cleaned, a number keeps its digits, and what is neither says nothing.
+// TestInvalidOptionalFieldKeepsTheFact: a text is cleaned, a number keeps its digits, and other values are dropped.
 func TestInvalidOptionalFieldKeepsTheFact(t *testing.T) {
 	for eventType, fields := range factTexts {
 		for _, field := range fields {

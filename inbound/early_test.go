@@ -46,7 +46,7 @@ func TestCancellationOfUnknownOrderIsStored(t *testing.T) {
 	require.Len(t, w.kept(t), 1, "nothing else is kept")
 }
 
-// comes is an order that comes while its cancellation is being kept: the run looked before the cancellation was there.
+// comes is an order that arrives while its cancellation is stored: its run reads the stream before the cancellation is in it.
 type comes struct {
 	*sagas
 	signals []any

@@ -82,7 +82,7 @@ func TestLateEventStartsSettlement(t *testing.T) {
 	}
 }
 
-// Goods that an operator has handled are not asked about again when the carrier delivers them.
+// Goods that an intervention has handled need no attention again when the carrier delivers them.
 func TestLateGoodsNeedAttentionOnce(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCancelled, HappenedAfterCancel: true}, Order: order.Order{ID: "42"}}}
@@ -136,7 +136,7 @@ func TestDuplicateOfTerminalEventIsNotLate(t *testing.T) {
 	}
 }
 
-// ended has every saga be closed, so that events are late as the log says.
+// ended closes every saga: then the log decides which events are late.
 func (w *world) ended() {
 	w.executor.Sagas = settling{Client: sagaclient.New(sagaclient.Config{
 		Temporal: closed{}, Log: w.log, Logger: slog.New(slog.DiscardHandler),
@@ -204,7 +204,7 @@ func TestLateEventsWithOneIDGetARecordEach(t *testing.T) {
 		event.ShipmentDispatched, event.ShipmentDelivered}, types, "a payment has no content that is used")
 }
 
-// Verdicts that were written before events had an identity in the log still say that their events came.
+// Late events that were recorded before events had an identity in the log still count.
 func TestRedeliveryOfEventWithOlderRecord(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}

@@ -18,7 +18,7 @@ func sent(id, eventType, subject, data string) wire.Message {
 	return wire.Message{RoutingKey: eventType, Body: []byte(`{"id":"` + id + `","source":"/shop","type":"` + eventType + `","aggregateId":"` + subject + `","data":` + data + `}`)}
 }
 
-// TestPreviewOfRegistration: nothing is sealed and nothing written, and afterwards it happens as it was said.
+// TestPreviewOfRegistration: the preview seals and writes nothing, and its result is what happens afterwards.
 func TestPreviewOfRegistration(t *testing.T) {
 	w := newWorld()
 	preview := &inbound.Previewer{Log: w.log, Timing: order.DefaultTiming(), Clock: func() time.Time { return now }}

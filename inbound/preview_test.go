@@ -25,7 +25,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// temporalDouble is a Temporal server that counts what it is asked for. Runs of orders that are open in the log run.
+// temporalDouble is a Temporal server that counts its calls. Orders that are open in the log have a running workflow.
 type temporalDouble struct {
 	client.Client
 	log             *memlog.Log
@@ -92,7 +92,7 @@ func newPreviewWorld(t *testing.T) *previewWorld {
 	return w
 }
 
-// onboard has the saga of a customer do what is left to be done.
+// onboard runs the remaining steps of the saga of a customer.
 func (w *previewWorld) onboard(ctx context.Context, customerID string, known bool) error {
 	c := sagaclient.NewTableClient(sagaclient.Config{Temporal: w.temporal, Log: w.log}, &onboarding.Flow, w.log, nil)
 	return c.Wake(ctx, onboarding.State{Saga: saga.Saga{ID: customerID}}, !known)
@@ -142,12 +142,12 @@ func (w *previewWorld) streams() map[string]int {
 	return counts
 }
 
-// did is what a message did.
+// did is the effect of a message.
 type did struct{ starts, signals, late, written int }
 
 const ref = `{"orderId":"42"}`
 
-// TestPreviewMatchesHandle: the executor does what the preview said, and the preview does nothing.
+// TestPreviewMatchesHandle: the executor does what the preview reported, and the preview has no effect.
 func TestPreviewMatchesHandle(t *testing.T) {
 	is := func(status order.Status) func(*previewWorld) {
 		return func(w *previewWorld) { w.open(status) }

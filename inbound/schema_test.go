@@ -84,8 +84,8 @@ func accept(t interface {
 	return newWorld().executor.Handle(t.Context(), e)
 }
 
-// beyondSchema tells that data which its schema takes is refused for a reason that a schema cannot give:
-//   - What an e-mail address is.
+// beyondSchema reports whether valid data is refused for a reason that a schema cannot express:
+//   - The syntax of e-mail addresses.
 //   - The sums of an order: a total below 0 or above the limit, lines of one SKU that come to too many, a total without a payment.
 //   - The digits of an order ID that is a number, when they are no ID: -0.0, 1e+5.
 func beyondSchema(typ string, data []byte) bool {
@@ -130,7 +130,7 @@ func beyondSchema(typ string, data []byte) bool {
 	return total < 0 || total > order.MaxAmount || total > 0 && d.Payment == nil
 }
 
-// exact is the value of a number that its schema takes.
+// exact is the value of a number that its schema accepts.
 func exact(number json.Number) int64 {
 	value, ok := new(big.Rat).SetString(number.String())
 	if !ok || !value.IsInt() {

@@ -33,7 +33,7 @@ type signal struct {
 	payload       any
 }
 
-// sagas remembers what it is told, and answers what it is told to.
+// sagas records its calls and returns configured answers.
 type sagas struct {
 	placed  []sagaclient.Placement
 	signals []signal
@@ -95,7 +95,7 @@ func (r *receiver) Receive(_ context.Context, sku string, quantity int64, id str
 	return r.err
 }
 
-// world is an executor and what it reaches.
+// world has an executor and its dependencies.
 type world struct {
 	sagas    *sagas
 	stock    *receiver
@@ -116,7 +116,7 @@ func newWorld() *world {
 	return w
 }
 
-// untouched asserts that nothing was asked of anybody.
+// untouched checks that no dependency was called.
 func (w *world) untouched(t *testing.T) {
 	t.Helper()
 	require.Empty(t, w.sagas.placed)
@@ -136,7 +136,7 @@ func arrived(eventType, data string) event.Event {
 // derived is the id by which everything that arrived's event causes is done once.
 var derived = event.DerivedID("/shop", "evt-1")
 
-// cancelled writes the stream of an order that ended because the event of id cause asked for it.
+// cancelled writes the stream of an order that the event with ID cause cancelled.
 func cancelled(t *testing.T, log *memlog.Log, cause string) order.State {
 	t.Helper()
 	o := order.Order{

@@ -207,7 +207,7 @@ func (r *recorder) end(id string) string {
 	return r.ended[id]
 }
 
-// await waits until an order has ended, or the time is over.
+// await waits until an order has ended, or until the timeout.
 func (r *recorder) await(ctx context.Context, id string, atMost time.Duration) {
 	r.mu.Lock()
 	if r.ended[id] != "" {

@@ -20,7 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// drain is how long a process of the service may take to end when it is asked to.
+// drain is how long a process of the service may take to end after SIGTERM.
 const drain = 2 * time.Minute
 
 // process is a process of the service. It has the same address for its whole life.
@@ -32,7 +32,7 @@ type process struct {
 	now *harness.Service
 	// down reports whether a fault has ended it on purpose.
 	down bool
-	// exits counts how often it ended without having been asked to.
+	// exits counts how often it ended by itself.
 	exits int
 }
 
@@ -233,7 +233,7 @@ func (i *injector) begin(ctx context.Context, f Fault) (heal func(context.Contex
 	}
 	p := i.processes[f.Process]
 	how := func(s *harness.Service) error {
-		// It may have to give up work because a server does not respond.
+		// It may have to abandon work because a server does not respond.
 		if err := s.Stop(drain); err != nil {
 			i.say("%s did not end in order: %v", p.name, err)
 		}

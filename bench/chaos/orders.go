@@ -110,7 +110,7 @@ type placement struct {
 	index int
 	kind  kind
 	order harness.Order
-	// id is the ID that the shop gives it; over REST it may be empty.
+	// id is the ID that the shop chooses; over REST it may be empty.
 	id string
 	// byEvent, wait and twice say how it is placed: by event instead of REST, waiting for the end, twice at once.
 	byEvent, wait, twice bool
@@ -148,7 +148,7 @@ func place(seed uint64, index int) placement {
 // byEvent reports whether the order of an index is placed by event: every second one is.
 func byEvent(index int) bool { return index%2 == 1 }
 
-// ownID begins the IDs that the shop gives its orders; the index follows.
+// ownID is the prefix of the IDs that the shop chooses; the index follows.
 const ownID = "chaos-"
 
 func drawn(random *rand.Rand) kind {

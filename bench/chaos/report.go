@@ -49,10 +49,10 @@ type Result struct {
 	Faults     []Struck   `json:"faults"`
 	Skipped    int        `json:"skippedFaults"`
 	Components []Recovery `json:"components"`
-	// Calm and Faulty are ended orders a second, before the first fault and while faults happened.
-	Calm   float64 `json:"ordersASecondWithoutFaults"`
-	Faulty float64 `json:"ordersASecondWithFaults"`
-	// Settled is how long it took after the last fault until everything was over.
+	// FaultFree and Faulty are ended orders a second, before the first fault and while faults happened.
+	FaultFree float64 `json:"ordersASecondWithoutFaults"`
+	Faulty    float64 `json:"ordersASecondWithFaults"`
+	// Settled is the time from the last fault until every order had ended.
 	Settled    time.Duration `json:"settledNanos"`
 	NotSettled string        `json:"notSettled,omitempty"`
 	Reconcile  string        `json:"reconcile"`
@@ -61,7 +61,7 @@ type Result struct {
 	Planted int      `json:"planted"`
 	Missed  []string `json:"missed"`
 
-	calmFrom, calmTo, faultsFrom, faultsTo time.Time
+	faultFreeFrom, faultFreeTo, faultsFrom, faultsTo time.Time
 }
 
 // Recovery says what happened to a component, and how long after each fault the first new order completed.
@@ -96,7 +96,7 @@ func (r *run) summarize(log *audit.Report, e evidence) {
 	}
 	res.Violations.Wrong = append(res.Violations.Wrong, r.crashed()...)
 	times := endsOf(log)
-	res.Calm, res.Faulty = times.rate(res.calmFrom, res.calmTo), times.rate(res.faultsFrom, res.faultsTo)
+	res.FaultFree, res.Faulty = times.rate(res.faultFreeFrom, res.faultFreeTo), times.rate(res.faultsFrom, res.faultsTo)
 	res.Faults, res.Skipped = r.injector.struck, r.injector.skipped
 	slices.SortFunc(res.Faults, func(a, b Struck) int { return a.Began.Compare(b.Began) })
 	for i, f := range res.Faults {

@@ -229,9 +229,9 @@ func (r *run) command(ctx context.Context, args ...string) (string, error) {
 // load places orders while the faults happen.
 func (r *run) load(ctx context.Context, faults []Fault) error {
 	start := time.Now()
-	calm, end := window(r.duration)
-	r.result.calmFrom, r.result.calmTo = start, start.Add(calm)
-	r.result.faultsFrom, r.result.faultsTo = start.Add(calm), start.Add(end)
+	faultFree, end := window(r.duration)
+	r.result.faultFreeFrom, r.result.faultFreeTo = start, start.Add(faultFree)
+	r.result.faultsFrom, r.result.faultsTo = start.Add(faultFree), start.Add(end)
 	placing, stopPlacing := context.WithTimeout(ctx, r.duration)
 	defer stopPlacing()
 	var clients sync.WaitGroup
@@ -283,7 +283,7 @@ func (r *run) settle(ctx context.Context) error {
 	return r.reconcile(bounded)
 }
 
-// lateEvents says what came after the end of orders and is not settled: a refund that is stuck needs attention only after a while.
+// lateEvents lists late events that are not handled: a stuck refund needs attention only after a while.
 func (r *run) lateEvents(ctx context.Context) string {
 	log, err := r.log(ctx)
 	if err != nil {

@@ -91,7 +91,7 @@ type shop struct {
 	record *recorder
 	ledger *ledger
 	http   *http.Client
-	// next counts the orders over REST and by event, turn is the process that the next request goes to.
+	// next counts the orders over REST and by event, turn is the process for the next request.
 	next [2]atomic.Int64
 	turn atomic.Int64
 
@@ -244,7 +244,7 @@ func (s *shop) add(sku string, quantity int64) {
 	s.ledger.added[sku] += quantity
 }
 
-// restock adds stock of a scarce SKU, half of the times by an event that comes twice.
+// restock adds stock of a scarce SKU, half of the times by an event that is sent twice.
 func (s *shop) restock(ctx context.Context, i int) {
 	sku, key := fmt.Sprintf("chaos-scarce-%d", i/restockEvery%scarceSKUs+1), fmt.Sprintf("receipt-%d", i)
 	if i/restockEvery%2 == 0 {

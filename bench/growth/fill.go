@@ -23,7 +23,7 @@ const (
 	smallest = 200
 	// eventsPerSKU says how many SKUs there are.
 	eventsPerSKU = 10
-	// One order in waitsEvery waits for its shipment; one in hotEvery is for the SKU that many want.
+	// One order in waitsEvery waits for its shipment; one in hotEvery is for the hot SKU.
 	waitsEvery, hotEvery = 20, 10
 	// eventsPerOrder is how many events an order has on average, in its own stream and in its SKU's: 9 when it is
 	// completed, 5 when it waits.
@@ -54,10 +54,10 @@ type fill struct {
 	orders, waiting []string
 }
 
-// hotSKU is the SKU that many want; it has the longest stream.
+// hotSKU is the SKU with the most orders and the longest stream.
 var hotSKU = skuName(0)
 
-// Fill says how a size came to be.
+// Fill describes how a database was filled.
 type Fill struct {
 	Took            time.Duration `json:"tookNanos"`
 	EventsPerSecond float64       `json:"eventsPerSecond"`
@@ -117,7 +117,7 @@ func (f *fill) plan(events int) plan {
 	return p
 }
 
-// sku is any SKU but the one that many want.
+// sku is any SKU except the hot one.
 func (f *fill) sku(random *rand.Rand) string { return skuName(1 + random.IntN(f.skus-1)) }
 
 func (f *fill) customer(random *rand.Rand) string {

@@ -1,5 +1,5 @@
 // Command growth measures what operations cost while a database grows: the event log, the list of orders and the stock
-// ledger at several sizes, on the server that MONGODB_URI names. `make bench-growth` runs it; see docs/how-to/benchmark.md.
+// ledger at several sizes, on the server that MONGODB_URI names. `make bench-growth` runs it; the results are in docs/results/growth.md.
 //
 // It fills a database for each size with whole orders, whose streams are sealed and appended through the event log, and
 // measures them in turns. What should cost the same at every size and does not, fails the run.

@@ -32,7 +32,7 @@ type operation struct {
 type meter struct {
 	*fill
 	random *rand.Rand
-	// warm has seen what it is asked about; every sample that is called cold gets a log of its own.
+	// warm has the data in its caches; every cold sample gets a new log.
 	warm   *mongo.Log
 	ledger *inventory.Ledger
 	serial int

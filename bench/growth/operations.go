@@ -46,7 +46,7 @@ func (m *meter) appendTo(cold bool) prepare {
 	}
 }
 
-// timeline reads all events of an order, and verifies them if it is told to.
+// timeline reads all events of an order, and verifies them on request.
 func (m *meter) timeline(verify bool) prepare {
 	return func(context.Context) (timed, error) {
 		log := m.coldLog()
@@ -159,7 +159,7 @@ func done(got order.Reservation, err error) error {
 	return nil
 }
 
-// reserveAgain asks for what was reserved, as a retry in another process does: the slot is found by its key.
+// reserveAgain repeats a reservation, like a retry in another process: the slot is found by its key.
 func (m *meter) reserveAgain(ctx context.Context) (timed, error) {
 	id := "order-" + m.next()
 	got, err := m.ledger.Reserve(ctx, id, hotSKU, 1)

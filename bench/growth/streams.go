@@ -118,5 +118,5 @@ func (s *shelf) sell(p placed) {
 	}
 }
 
-// skuName is the name of SKU number n; number 0 is the one that many want.
+// skuName is the name of SKU number n; number 0 is the hot one.
 func skuName(n int) string { return fmt.Sprintf("SKU-%07d", n) }

@@ -61,6 +61,37 @@ func TestDocumentationIndex(t *testing.T) {
 	}
 }
 
+const (
+	// maxWords bounds the hand-written pages that users read: each fact has one place, and other pages link to it.
+	maxWords = 25_000
+	// handWritten are these pages. The other pages are generated, or are decision records and results.
+	handWritten = "README.md docs/{README,glossary,guarantees,security,reliability}.md docs/tutorials/*.md docs/how-to/*.md " +
+		"docs/explanation/*.md docs/reference/{messaging,event-log,rest,commands,order-saga}.md"
+)
+
+// TestDocumentationIsShort counts words as wc does.
+func TestDocumentationIsShort(t *testing.T) {
+	words := 0
+	for pattern := range strings.FieldsSeq(handWritten) {
+		prefix, names, found := strings.Cut(pattern, "{")
+		names, suffix, _ := strings.Cut(names, "}")
+		if !found {
+			prefix, names = pattern, ""
+		}
+		for name := range strings.SplitSeq(names, ",") {
+			files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(prefix+name+suffix)))
+			require.NoError(t, err)
+			require.NotEmpty(t, files, pattern)
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				require.NoError(t, err)
+				words += len(strings.Fields(string(text)))
+			}
+		}
+	}
+	assert.LessOrEqual(t, words, maxWords, "the documentation has too many words: wc -w %s", handWritten)
+}
+
 var (
 	makeCommand = regexp.MustCompile(`\bmake((?: +[a-z][a-z-]*)+)`)
 	makeRule    = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)

@@ -15,7 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// ReceiverName is the actor of replays by a Receiver.
+// ReceiverName is the actor of replays by a Receiver. It is in recorded events and in the IDs that are derived from it: it never changes.
 const ReceiverName = "keeper"
 
 // outcomeTimeout bounds recording the result of a retry after its own context has ended.

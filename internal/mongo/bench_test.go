@@ -13,7 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 )
 
-// BenchmarkAppend: one record behind a head that this process knows.
+// BenchmarkAppend: one record after a cached head.
 func BenchmarkAppend(b *testing.B) {
 	log := newLog(b)
 	var head event.Head
@@ -24,7 +24,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkAppendLost: one record that stands there already, told again.
+// BenchmarkAppendLost: one record that exists already.
 func BenchmarkAppendLost(b *testing.B) {
 	log := newLog(b)
 	_, _, err := log.Append(b.Context(), "order-1", event.Head{}, entries("a"))
@@ -83,7 +83,7 @@ func acceptedEntry() event.Entry {
 	return e
 }
 
-// BenchmarkSeal: what an append costs without a server.
+// BenchmarkSeal: the cost of an append without a server.
 func BenchmarkSeal(b *testing.B) {
 	list := []event.Entry{acceptedEntry()}
 	b.ReportAllocs()

@@ -103,8 +103,8 @@ func versions(stream string, from, n int64) []document {
 	return docs
 }
 
-// Whatever comes together with whatever: who is told nil stands there whole, who is told of a duplicate met one of its
-// own, and who is told of nothing known may have anything; nobody else's documents are there.
+// For any combination of concurrent batches: a batch with a nil error is stored completely, a batch with a duplicate error has found one of its own
+// keys, and a batch with an unknown outcome may be stored or not; there are no other documents.
 func TestEachGetsItsOwnResult(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := newFakeCollection()
@@ -221,7 +221,7 @@ func TestRoundTripIsCancelledWithItsLastCaller(t *testing.T) {
 		require.Equal(t, 1, c.ended)
 		require.Empty(t, c.trips, "what nobody waits for is not sent")
 
-		// Who stays is not hurt by who leaves.
+		// Callers that cancel do not affect those that wait.
 		ctx, leave = context.WithCancel(t.Context())
 		go func() { results <- insert(t.Context(), versions("c", 1, 1)) }()
 		synctest.Wait()
@@ -251,7 +251,7 @@ func TestRoundTripIsBounded(t *testing.T) {
 	})
 }
 
-// What leaves the outcome open is nobody's success.
+// After an unknown outcome, no caller gets success.
 func TestUnknownResultIsReportedToAllCallers(t *testing.T) {
 	duplicate := driver.BulkWriteError{WriteError: driver.WriteError{Index: 1, Code: 11000}}
 	for name, err := range map[string]error{

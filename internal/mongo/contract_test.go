@@ -6,7 +6,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 )
 
-// The suite runs as fits the server, and again as on FerretDB 1: what is done there is right everywhere and only slower.
+// The suite runs in the mode of the server, and again in the mode for FerretDB 1, which is correct on every server and only slower.
 func TestContract(t *testing.T) {
 	servers := map[string]Server{"auto": connect(t).Server, "FerretDB 1": FerretDB1}
 	if servers["auto"] == FerretDB1 {

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 )
 
-// FuzzData: what Seal accepts comes back from BSON with the same hash.
+// FuzzData: a record that Seal accepts has the same hash after a round trip through BSON.
 func FuzzData(f *testing.F) {
 	f.Add([]byte(`{"orderId":"1","lines":[{"sku":"A-1","quantity":2}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -22,7 +22,7 @@ type lagging struct {
 	mu     sync.Mutex
 	docs   []document
 	hidden []int64
-	// gone are versions that no read finds.
+	// gone are versions that reads do not find.
 	gone []int64
 	// standalone reports that the server has no replicas.
 	standalone bool
@@ -104,7 +104,7 @@ func sealedRecords(t *testing.T) []event.Record {
 	return records
 }
 
-// TestRecordHiddenByFailoverIsRead: a majority read after a failover may miss what was acknowledged. Nothing is concluded from that.
+// TestRecordHiddenByFailoverIsRead: a majority read after a failover may miss an acknowledged record. The log concludes nothing from that.
 func TestRecordHiddenByFailoverIsRead(t *testing.T) {
 	records := sealedRecords(t)
 	whole := func(t *testing.T, log *Log, limit int) {
@@ -138,7 +138,7 @@ func TestRecordHiddenByFailoverIsRead(t *testing.T) {
 	})
 }
 
-// appendBehind loses its race against what was hidden, and learns it.
+// appendBehind loses its race against a hidden record, and returns it.
 func appendBehind(t *testing.T, log *Log, head event.Head, key string) {
 	t.Helper()
 	_, tail, err := log.Append(t.Context(), "order-1", head, entries(key))
@@ -183,7 +183,7 @@ func TestServerWithoutReplicasIsReadDirectly(t *testing.T) {
 	require.Equal(t, []string{"c"}, keysOf(got))
 }
 
-// TestDuplicateAndWriteConcernErrorTogether: what a duplicate met may be rolled back unless the server says that a majority has it.
+// TestDuplicateAndWriteConcernErrorTogether: the existing document of a duplicate may be rolled back unless a majority has it.
 func TestDuplicateAndWriteConcernErrorTogether(t *testing.T) {
 	unconfirmed := false
 	db := mongofake.Connect(t, func(c mongofake.Command) bson.D { return mongofake.Refused(unconfirmed, 0) })

@@ -35,7 +35,7 @@ func TestFirstRecordsAreReadTogether(t *testing.T) {
 	spoil("order-7", "stream", "order-8")
 	damage := map[int]string{
 		3: "stream order-3 has version 2 where 1 was expected", 5: `decode document "order-5@0000000001"`,
-		// It is found when order 8 is asked for in the same question.
+		// It is found when order 8 is part of the same query.
 		7: "order-7",
 	}
 

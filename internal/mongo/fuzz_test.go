@@ -2,7 +2,7 @@ package mongo
 
 import "testing"
 
-// FuzzHeaders: stored headers of a dead letter are read or refused, and what is read survives being stored again.
+// FuzzHeaders: stored headers of a dead letter are read or refused, and headers that were read can be stored again unchanged.
 func FuzzHeaders(f *testing.F) {
 	for _, seed := range []string{
 		"", "null", "{}", `{"t":"table","v":[{"n":"eA==","h":{"t":"int32","v":1}}]}`, `{"t":"table","v":[{"n":"eA==","h":{"t":"list","v":[{"t":"float64","v":1}]}}]}`,

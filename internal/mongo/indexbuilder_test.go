@@ -16,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// indexed is a server with indexes. What it answers to createIndexes is up to the test.
+// indexed is a server with indexes. The test defines its answer to createIndexes.
 type indexed struct {
 	mu sync.Mutex
 	// exist are the names of indexes, by collection.
@@ -24,7 +24,7 @@ type indexed struct {
 	// noList reports that indexes are not listed.
 	noList bool
 	create func(name string, command bson.Raw) bson.D
-	// created are the names of the indexes that were asked for; deadlines counts those with a deadline.
+	// created are the names of the requested indexes; deadlines counts the requests with a deadline.
 	created   []string
 	deadlines int
 }
@@ -96,7 +96,7 @@ func allIndexes() map[string][]bson.D {
 	return all
 }
 
-// logs collects what was logged.
+// logs collects log lines.
 type logs struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -120,7 +120,7 @@ func prepare(t *testing.T, s *indexed) (*logs, error) {
 	return said, run()
 }
 
-// preparing returns what prepares the indexes of all stores on the server.
+// preparing returns a function that creates the indexes of all stores on the server.
 func preparing(t *testing.T, s *indexed) (*logs, func() error) {
 	t.Helper()
 	said := &logs{}

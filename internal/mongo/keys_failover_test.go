@@ -43,7 +43,7 @@ func TestKeyHiddenByFailoverIsNotErased(t *testing.T) {
 	require.ErrorIs(t, err, fault.NotFound, "a server without replicas misses nothing")
 }
 
-// TestUnconfirmedKeyIsUnknown: what the insert met may be rolled back.
+// TestUnconfirmedKeyIsUnknown: the key that the insert found may be rolled back.
 func TestUnconfirmedKeyIsUnknown(t *testing.T) {
 	reads := 0
 	keys := NewKeys(fake(t, func(c mongofake.Command) bson.D {

@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/deadletter/deadlettertest"
 )
 
-// What is done on FerretDB 1 is right everywhere and only slower.
+// The mode for FerretDB 1 is correct on every server and only slower.
 func TestLettersOnFerretDB1(t *testing.T) {
 	deadlettertest.Run(t, func(t *testing.T) deadletter.Store { return NewLetters(as(connect(t), FerretDB1)) })
 }

@@ -167,7 +167,7 @@ func (l *List) List(ctx context.Context, f readmodel.Filter) (items []readmodel.
 	if f.Flow != "" {
 		p.filter = append(p.filter, bson.E{Key: "flow", Value: f.Flow})
 	}
-	if f.Calm {
+	if f.WithoutAttention {
 		p.filter = append(p.filter, bson.E{Key: "status", Value: bson.D{{Key: "$ne", Value: saga.NeedsAttention}}})
 	}
 	if f.CustomerID != "" {

@@ -55,7 +55,7 @@ func TestAttentionIsListedAndRebuilt(t *testing.T) {
 	require.Empty(t, pages(t, s, needsAttention))
 }
 
-// What is not tried again has no time for that.
+// An attention without a retry has no time of the next attempt.
 func TestAttentionFormat(t *testing.T) {
 	o := readmodel.FromState(stuckOrder(t, memlog.New(), 1))
 	text := func() string {

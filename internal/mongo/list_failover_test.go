@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// TestUnconfirmedEntryIsUnknown: the newer entry that the write met may be rolled back, and nothing comes after an
+// TestUnconfirmedEntryIsUnknown: the newer entry that the write found may be rolled back, and nothing follows an
 // order's end to write it again.
 func TestUnconfirmedEntryIsUnknown(t *testing.T) {
 	unconfirmed := true
@@ -41,7 +41,7 @@ func TestUnconfirmedEntryIsUnknown(t *testing.T) {
 	require.False(t, wrote)
 }
 
-// TestEntryIsKeptWhenFailoverHidesItsStream: an entry goes when its order does not exist, not when it is not seen.
+// TestEntryIsKeptWhenFailoverHidesItsStream: an entry is removed if its order does not exist, not if a read misses it.
 func TestEntryIsKeptWhenFailoverHidesItsStream(t *testing.T) {
 	s, log := openOrders(t, connect(t)), memlog.New()
 	state := accepted(t, log, 1)

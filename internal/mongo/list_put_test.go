@@ -116,7 +116,7 @@ func TestPutsShareRoundTripsAndEachGetsItsOwnResult(t *testing.T) {
 			together.Store(max(together.Load(), int64(len(docs))))
 			return s.replace(ctx, docs)
 		},
-		// What comes is weighed before it waits.
+		// The size of an entry is checked before it waits.
 		Weight: func(d replacement) int {
 			if _, again := queued.LoadOrStore(d.ID, true); !again {
 				coming.Done()

@@ -54,7 +54,7 @@ func TestRebuild(t *testing.T) {
 		event.New(event.StockStream("A-1"), "k", event.StockAdded, "A-1", start, map[string]any{"quantity": 1}),
 	})
 	require.NoError(t, err)
-	// One entry is right, one old, one says something else, one knows what the log never had, two have no stream.
+	// One entry is correct, one is old, one differs, one has a version that the log does not have, and two have no stream.
 	require.NoError(t, s.Put(t.Context(), want[0]))
 	old := want[2]
 	old.Version, old.Status = 1, order.StatusAccepted
@@ -109,7 +109,7 @@ func TestRebuildNamesDamagedStreams(t *testing.T) {
 	requireStored(t, s, kept)
 }
 
-// damagedLog changes what one stream says.
+// damagedLog changes the records of one stream.
 type damagedLog struct {
 	*memlog.Log
 	stream string

@@ -54,8 +54,8 @@ func TestSagasAreListed(t *testing.T) {
 		"two of them": {readmodel.Filter{Flow: "top-up", Statuses: []order.Status{saga.Accepted, saga.NeedsAttention}}, keep(func(o readmodel.Order) bool {
 			return o.Flow == "top-up"
 		})},
-		"calm": {readmodel.Filter{Calm: true}, keep(func(o readmodel.Order) bool { return o.Status != saga.NeedsAttention })},
-		"calm, of some statuses": {readmodel.Filter{Calm: true, Statuses: []order.Status{saga.Accepted, saga.NeedsAttention}}, keep(func(o readmodel.Order) bool {
+		"calm": {readmodel.Filter{WithoutAttention: true}, keep(func(o readmodel.Order) bool { return o.Status != saga.NeedsAttention })},
+		"calm, of some statuses": {readmodel.Filter{WithoutAttention: true, Statuses: []order.Status{saga.Accepted, saga.NeedsAttention}}, keep(func(o readmodel.Order) bool {
 			return o.Status == saga.Accepted
 		})},
 		"of a time": {readmodel.Filter{CreatedFrom: start.Add(time.Second), CreatedTo: start.Add(2 * time.Second)}, keep(func(o readmodel.Order) bool {
@@ -84,7 +84,7 @@ func TestSagasAreListed(t *testing.T) {
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-// A rebuild of the sagas of one flow leaves those of other flows alone, also when their names begin alike.
+// A rebuild of the sagas of one flow does not change those of other flows, also if their names have the same prefix.
 func TestSagasOfOneFlowAreRebuilt(t *testing.T) {
 	s, log := NewSagas(connect(t)), memlog.New()
 	var states []testflow.State

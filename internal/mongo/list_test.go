@@ -98,7 +98,7 @@ func TestPagesAreStable(t *testing.T) {
 	all := fill(t, s, 20)
 	first, next, err := s.List(t.Context(), readmodel.Filter{Limit: 8})
 	require.NoError(t, err)
-	// Newer orders come, and older ones move on.
+	// Newer orders are placed, and older ones change.
 	for n := 20; n < 30; n++ {
 		require.NoError(t, s.Put(t.Context(), sample(n, 1, order.StatusAccepted)))
 	}

@@ -37,7 +37,7 @@ func connect(t testing.TB, o ...*options.ClientOptions) *DB {
 	return use(t, mongotest.Database(t, o...))
 }
 
-// use returns what is known of a database.
+// use returns the state of a database.
 func use(t testing.TB, database *driver.Database) *DB {
 	t.Helper()
 	db, err := Open(t.Context(), database, nil)

@@ -40,8 +40,7 @@ func (f *fakeServer) newest(w span, limit int) ([]entry, error) {
 	return found[:min(len(found), limit)], err
 }
 
-// TestReadWindows: whatever was created when, and whatever the ends and the clock are, a page is the newest of what is there,
-// and takes few questions.
+// TestReadWindows: for any creation times, limits and clock, a page has the newest documents, and takes few queries.
 func TestReadWindows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var server fakeServer

@@ -16,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// proxy stands between driver and server. When it is armed, the next insert into the collection reaches the
+// proxy is between driver and server. When it is armed, the next insert into the collection reaches the
 // server, its answer is thrown away, and the connection is cut.
 type proxy struct {
 	listener net.Listener
@@ -65,7 +65,7 @@ func (p *proxy) serve() {
 	}
 }
 
-// pipe takes requests and answers in turn: the driver has one in flight on a connection.
+// pipe handles one request and its answer after the other: the driver has one request in flight on a connection.
 func (p *proxy) pipe(client, server net.Conn) {
 	defer func() { _ = client.Close(); _ = server.Close() }()
 	var answers sync.WaitGroup
@@ -144,7 +144,7 @@ func TestConnectionLostBeforeResponse(t *testing.T) {
 	p := newProxy(t, target.Host)
 	target.Host = p.listener.Addr().String()
 	query := target.Query()
-	// Else the driver goes round the proxy to the members of the replica set, and compares nothing itself.
+	// Otherwise the driver connects to the members of the replica set directly.
 	query.Set("directConnection", "true")
 	query.Set("retryWrites", "false")
 	target.RawQuery = query.Encode()

@@ -16,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// errLost is what the driver says when the connection breaks before the answer.
+// errLost is the error of the driver when the connection breaks before the answer.
 var errLost = driver.CommandError{Message: "connection reset", Labels: []string{"NetworkError"}}
 
 // sabotage puts f before the insert of log; f gets the insert insert. It returns the number of calls.
@@ -29,7 +29,7 @@ func sabotage(log *Log, f func(call int, insert func(docs []document) error, doc
 	return &calls
 }
 
-// whole reads and verifies order-1 through a handle that remembers nothing.
+// whole reads and verifies order-1 with a new handle, whose cache is empty.
 func whole(t *testing.T, log *Log) []event.Record {
 	t.Helper()
 	records, err := NewLog(log.events.db, EventsCollection).Read(t.Context(), "order-1", 0, 0)
@@ -200,7 +200,7 @@ func TestCancelledCaller(t *testing.T) {
 	require.Equal(t, []string{"a"}, keysOf(tail))
 }
 
-// Everybody writes batches while inserts break at random places: all entries once, one chain.
+// Concurrent writers append batches while inserts fail at random points: every entry is stored once, in one chain.
 func TestRaceWithBrokenInserts(t *testing.T) {
 	log := newLog(t)
 	const writers, each = 6, 5
@@ -249,7 +249,7 @@ func TestRaceWithBrokenInserts(t *testing.T) {
 	require.Len(t, whole(t, log), 2*writers*each)
 }
 
-// A head that is remembered and gone is forgotten, not trusted for ever.
+// A cached head whose document was deleted is removed from the cache.
 func TestCollectionEmptiedAtRunTime(t *testing.T) {
 	log := newLog(t)
 	head, _, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a", "b"))

@@ -23,7 +23,7 @@ func resting(s scan) scan {
 	return s
 }
 
-// TestScanContinuesAfterPause: with a new cursor after every batch, each document comes once and in its order.
+// TestScanContinuesAfterPause: with a new cursor after every batch, each document is returned once and in order.
 func TestScanContinuesAfterPause(t *testing.T) {
 	log := newLog(t)
 	var want []string
@@ -107,7 +107,7 @@ func TestScanContinuesAfterLostCursor(t *testing.T) {
 
 }
 
-// TestScanFailsWhenEveryCursorIsLost: a server that never gives a document is not asked for ever.
+// TestScanFailsWhenEveryCursorIsLost: a scan of a server that never returns a document ends with an error.
 func TestScanFailsWhenEveryCursorIsLost(t *testing.T) {
 	finds := 0
 	db := fake(t, func(c mongofake.Command) bson.D {

@@ -73,7 +73,7 @@ func TestOpenLettersAreCounted(t *testing.T) {
 	require.Equal(t, map[fault.Code]int64{fault.Invalid: 2, fault.Conflict: 1}, counts)
 }
 
-// What the metrics say of an append, its insert, and the connections.
+// Metrics of an append, its insert, and the connections.
 func TestDatabaseMetrics(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := NewMetrics(registry)

@@ -148,7 +148,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		c.queue, role = cfg.Topology.Queue(cfg.Subscription), cfg.Subscription
 	}
 	if cfg.Dead {
-		c.queue, role = cfg.Topology.Dead(), "keeper"
+		c.queue, role = cfg.Topology.Dead(), "dead-letters"
 	}
 	c.link = newLink(cfg.Config, role)
 	c.link.serve = c.serve

@@ -386,7 +386,7 @@ func TestDeadLetterConsumerMovesNothing(t *testing.T) {
 	})
 	reasons := make(chan fault.Code, 8)
 	var calls atomic.Int64
-	keeper := start(t, rabbitmq.ConsumerConfig{Config: config(url, b.topology), Dead: true, RequeueDelay: time.Millisecond,
+	deadLetters := start(t, rabbitmq.ConsumerConfig{Config: config(url, b.topology), Dead: true, RequeueDelay: time.Millisecond,
 		Handler: func(_ context.Context, d rabbitmq.Delivery) error {
 			if calls.Add(1) <= 3 {
 				return fault.New(fault.Invalid, "the database says no")
@@ -397,8 +397,8 @@ func TestDeadLetterConsumerMovesNothing(t *testing.T) {
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
 	require.Equal(t, fault.Conflict, receive(t, reasons))
 	// A message that is given back may be handled again before it is counted.
-	(&bench{consumer: keeper}).stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged == 1 && s.Requeued >= 3 })
-	require.EqualValues(t, 3, keeper.Stats().Requeued)
+	(&bench{consumer: deadLetters}).stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged == 1 && s.Requeued >= 3 })
+	require.EqualValues(t, 3, deadLetters.Stats().Requeued)
 }
 
 // What is never acknowledged is dead-lettered by the broker itself, and its story is still known.

@@ -31,7 +31,7 @@ const (
 
 // Status is the status of a connection, as shown by /readyz.
 type Status struct {
-	// Role is the purpose of the connection: publisher, consumer, keeper (of dead letters), or the name of a subscription.
+	// Role is the purpose of the connection: publisher, consumer, dead-letters, or the name of a subscription.
 	Role  string `json:"-"`
 	State State  `json:"state"`
 	// Since is the time when it entered that state.

@@ -17,8 +17,8 @@ type Filter struct {
 	// Flow selects the sagas of one flow, in a list of sagas that are no orders. AnyStatus has Statuses be those of any flow.
 	Flow      string
 	AnyStatus bool
-	// Calm selects those that do not need attention.
-	Calm bool
+	// WithoutAttention selects those that do not need attention.
+	WithoutAttention bool
 	// CustomerID selects the orders of one customer.
 	CustomerID string
 	// CreatedFrom (inclusive) and CreatedTo (exclusive) select by creation time; the zero time is no bound.

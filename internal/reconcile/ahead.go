@@ -58,11 +58,11 @@ type named[T any] struct {
 // order.
 type row[T any] struct {
 	*ahead[named[T]]
-	stray func(id string, item T)
+	unmatched func(id string, item T)
 }
 
-func newRow[T any](items iter.Seq2[named[T], error], stray func(id string, item T)) row[T] {
-	return row[T]{newAhead(items, func(n named[T]) string { return event.Escape(n.id) }), stray}
+func newRow[T any](items iter.Seq2[named[T], error], unmatched func(id string, item T)) row[T] {
+	return row[T]{newAhead(items, func(n named[T]) string { return event.Escape(n.id) }), unmatched}
 }
 
 // of returns what belongs to an order. Orders are asked for in the order of their ids.
@@ -83,7 +83,7 @@ func (r row[T]) passTo(orderID string) error {
 		if err != nil {
 			return err
 		}
-		r.stray(n.id, n.item)
+		r.unmatched(n.id, n.item)
 	}
 	return nil
 }

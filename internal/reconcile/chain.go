@@ -94,8 +94,8 @@ func (c *chain) slot(r event.Record) {
 	c.keys[key] = struct{}{}
 }
 
-// folds folds the stream into a state, and has judge look at what it comes to, unless the stream is damaged or does not fold.
-func folds[S any](c *chain, state S, fold func(S, []event.Record) (S, error), judge func(ctx context.Context, s S) error) {
+// folds folds the stream into a state, and passes the state to check, unless the stream is damaged or does not fold.
+func folds[S any](c *chain, state S, fold func(S, []event.Record) (S, error), check func(ctx context.Context, s S) error) {
 	unreadable := false
 	c.take = func(r event.Record) {
 		if c.broken || unreadable {
@@ -111,7 +111,7 @@ func folds[S any](c *chain, state S, fold func(S, []event.Record) (S, error), ju
 		if c.broken || unreadable {
 			return nil
 		}
-		c.work.Go(func() error { return judge(ctx, state) })
+		c.work.Go(func() error { return check(ctx, state) })
 		return ctx.Err()
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 )
 
-// A process whose clock is wrong takes no order for stalled, and none for younger than it is: workflow time counts.
+// A wrong clock of the process does not change whether an order is stalled: workflow time counts.
 func TestLocalClockDoesNotAffectResult(t *testing.T) {
 	for name, wrong := range map[string]time.Duration{"slow": -30 * 24 * time.Hour, "fast": 30 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {

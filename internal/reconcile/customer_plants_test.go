@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 )
 
-// stream writes a stream of entries, each made from what was written before it.
+// stream writes a stream of entries, each created from the entries before it.
 func (w *world) stream(name string, entries ...event.Entry) {
 	w.edit(name, func([]event.Record) []event.Record {
 		var records []event.Record
@@ -29,7 +29,7 @@ func (w *world) registers(id string) {
 	w.at = now.Add(time.Hour)
 }
 
-// intends writes the stream of a welcome that somebody was about to send, an hour ago.
+// intends writes the stream of a welcome message whose sending began an hour ago.
 func (w *world) intends(id string) {
 	s := notification.State{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: id}}
 	w.stream("notice-"+s.Subject.ID(), s.Request("corr", "cause", now.Add(24*time.Hour), now), notification.Flow.Entry(&s, notification.SlotIntent+"1", event.NoticeIntended, now, notification.Intent{Attempt: 1, Token: "token"}))

@@ -27,7 +27,7 @@ func (w *world) refused(id, eventType, orderID string, reason fault.Code) {
 	w.at = now.Add(6 * time.Minute)
 }
 
-// before keeps a cancellation for an order, as if it had come before it.
+// before stores a cancellation that arrived before its order.
 func (w *world) before(orderID string) {
 	stream := event.EarlyStream(orderID)
 	w.edit(stream, func([]event.Record) []event.Record {
@@ -76,7 +76,7 @@ var deadPlants = []plant{
 		plant: func(w *world) { w.letter("letter-1", event.DeadReceived, event.DeadReplayed) }},
 }
 
-// TestAnsweredLettersAreNotReported: the same letters and cancellations, about orders that are not known or have what they say.
+// TestAnsweredLettersAreNotReported: the same letters and cancellations, about orders that are unknown or have recorded them.
 func TestAnsweredLettersAreNotReported(t *testing.T) {
 	for name, plant := range map[string]func(w *world){
 		"an event that is no fact":            func(w *world) { w.refused("letter-1", event.OrderCreated, "done", fault.Conflict) },

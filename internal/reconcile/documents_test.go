@@ -13,10 +13,10 @@ import (
 	"github.com/ordersaga/ordersaga/test/audit"
 )
 
-// documentID is where a record stands.
+// documentID is the _id of the document of a record.
 func documentID(r event.Record) string { return fmt.Sprintf("%s@%010d", r.Stream, r.Version) }
 
-// documents are the records of the store as they stand in MongoDB.
+// documents are the records of the store as MongoDB stores them.
 func (s *store) documents(t testing.TB) []audit.Document {
 	var documents []audit.Document
 	taken := make(map[string]bool)
@@ -27,7 +27,7 @@ func (s *store) documents(t testing.TB) []audit.Document {
 				id = other
 			}
 			if taken[id] {
-				// Of two records of one version the second one stands elsewhere.
+				// The second record of a version has another _id.
 				id += "-again"
 			}
 			taken[id] = true
@@ -41,7 +41,7 @@ func (s *store) documents(t testing.TB) []audit.Document {
 	return documents
 }
 
-// entries are the list as it stands in MongoDB.
+// entries are the list as MongoDB stores it.
 func (w *world) entries() []audit.Entry {
 	var entries []audit.Entry
 	for id, e := range w.list {

@@ -119,7 +119,7 @@ func newFlowWorld(t testing.TB) *flowWorld {
 		state, err := testflow.Begin(ctx, s.log, c.id, testflow.TopUp{CardID: "c", Amount: c.amount}, now)
 		require.NoError(t, err)
 		if c.id == "back" {
-			// It came before its saga, which had got as far as the approval.
+			// It arrived before its saga, which has reached the approval.
 			state, err = testflow.Drive(ctx, s.log, state, saga.Facts{}, "", "", now)
 			require.NoError(t, err)
 			_, _, err = s.log.Append(ctx, testflow.Flow.EarlyStreamOf("back"), event.Head{}, []event.Entry{testflow.Flow.Early("back", cancel, "corr", now)})
@@ -191,7 +191,7 @@ type flowPlant struct {
 	name    string
 	kind    reconcile.Kind
 	subject string
-	// repair is what is asked for when it is repaired; empty when it is recorded, or nothing is done.
+	// repair is the expected repair; it is empty if the violation is recorded, or nothing is done.
 	repair string
 	also   []reconcile.Kind
 	plant  func(w *flowWorld)
@@ -410,7 +410,7 @@ func TestSinceSkipsOldSagasOfAddedFlows(t *testing.T) {
 	require.Len(t, w.check(reconcile.Options{}).Findings, 2)
 }
 
-// A binary without the flow checks the chains of its streams, and leaves the rest alone.
+// A binary without the flow only checks the chains of its streams.
 func TestSagasOfUnregisteredFlowsAreIgnored(t *testing.T) {
 	w := newFlowWorld(t)
 	w.cut("payment.card-back", 1)
@@ -421,7 +421,7 @@ func TestSagasOfUnregisteredFlowsAreIgnored(t *testing.T) {
 	require.Equal(t, reconcile.StreamGap, report.Findings[0].Kind)
 }
 
-// What is found of many sagas at once is looked at again in batches, and each time at these sagas alone.
+// Findings of many sagas are checked again in batches, each with these sagas only.
 func TestManySagasOfAddedFlows(t *testing.T) {
 	w := newFlowWorld(t)
 	for i := range 1200 {

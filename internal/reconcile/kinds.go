@@ -84,8 +84,7 @@ type Meaning struct {
 	Repair Repair
 }
 
-// Kinds is the table of everything that can be found, in the order of the invariants. The documentation repeats it; a
-// test holds the two together.
+// Kinds is the table of everything that can be found, in the order of the invariants. docs/reference/findings.md is generated from it.
 var Kinds = []Meaning{
 	{WorkflowGone, 1, false, "The order is open and Temporal has no workflow for it: it was deleted, or lost with its namespace.", RepairResume},
 	{WorkflowClosed, 1, false, "The order is open and its newest run is closed: terminated, timed out or failed.", RepairResume},

@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// owes makes it so that money that came late has not been given back yet.
+// owes adds a late payment that has not been refunded yet.
 func (w *world) owes(id string) {
 	w.cut("payment-"+id, 1)
 	w.cut("late-"+id, 1)
@@ -24,7 +24,7 @@ func (w *world) left(id string, status order.Status) {
 	})
 }
 
-// asks makes the late saga of an order ask somebody about the goods that have left.
+// asks adds an attention of the late saga of an order about dispatched goods.
 func (w *world) asks(id string) {
 	w.left(id, order.StatusCancelled)
 	w.add("late-"+id, "attention/1", event.OrderNeedsAttention, func(data map[string]any) {

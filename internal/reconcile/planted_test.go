@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/audit"
 )
 
-// TestEveryKindIsFound plants something that does not hold, and wants both the check and the independent checker over raw
+// TestEveryKindIsFound plants a violation, and requires that both reconcile and the independent audit of the raw
 // documents to name it; where only one of the two can see it, the table says why.
 func TestEveryKindIsFound(t *testing.T) {
 	planted := map[reconcile.Kind]bool{}
@@ -19,7 +19,7 @@ func TestEveryKindIsFound(t *testing.T) {
 		t.Run(string(p.kind)+"/"+strings.ReplaceAll(p.name, " ", "_"), func(t *testing.T) {
 			w := newWorld(t)
 			p.plant(w)
-			judge(t, w, p)
+			requireFindings(t, w, p)
 		})
 	}
 	for _, k := range reconcile.Kinds {
@@ -27,8 +27,8 @@ func TestEveryKindIsFound(t *testing.T) {
 	}
 }
 
-// judge holds what is found against the plant.
-func judge(t *testing.T, w *world, p plant) {
+// requireFindings compares the findings with those of the planted damage.
+func requireFindings(t *testing.T, w *world, p plant) {
 	t.Helper()
 	report := w.check(reconcile.Options{})
 	found := false

@@ -12,14 +12,14 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// plant is something that does not hold, and what finds it.
+// plant is a planted violation, with its expected findings.
 type plant struct {
 	name string
-	// kind and subject are what the check must name; also are kinds that follow from it.
+	// kind and subject are the expected finding; also are further kinds that follow from it.
 	kind    reconcile.Kind
 	subject string
 	also    []reconcile.Kind
-	// audit is what the independent checker of raw documents must say; empty when it cannot see it, for the reason why.
+	// audit is the expected message of the audit of raw documents; it is empty if the audit cannot find it, for the reason why.
 	audit, why string
 	plant      func(w *world)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 )
 
-// A shortage is a violation only while an order could give way and no saga asks.
+// A shortage is a violation only while an order could release its stock and no saga notifies it.
 func TestShortageIsFoundAndRepaired(t *testing.T) {
 	t.Run("no saga", func(t *testing.T) {
 		w := newWorld(t)

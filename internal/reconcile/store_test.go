@@ -17,7 +17,7 @@ import (
 type store struct {
 	mu      sync.Mutex
 	streams map[string][]event.Record
-	// ids are documents that do not stand where their stream and version say, by both.
+	// ids are the _ids of documents that differ from their stream and version, by both.
 	ids map[string]string
 }
 
@@ -106,7 +106,7 @@ func (s *store) Append(ctx context.Context, stream string, head event.Head, entr
 	return records[len(records)-1].HeadOf(), records, nil
 }
 
-// edit changes a stream as somebody does who knows how records are sealed: the chain is whole afterwards.
+// edit changes a stream and seals its records again: the chain is intact afterwards.
 func (s *store) edit(stream string, change func([]event.Record) []event.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *store) edit(stream string, change func([]event.Record) []event.Record) 
 	s.streams[stream] = sealed
 }
 
-// damage changes a stream as it stands.
+// damage changes a stream without sealing it again.
 func (s *store) damage(stream string, change func([]event.Record) []event.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

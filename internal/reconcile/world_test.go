@@ -44,17 +44,17 @@ type world struct {
 	mu   sync.Mutex
 	list map[string]readmodel.Order
 	runs map[string]reconcile.Run
-	// lates are the sagas of what came late, by order.
+	// lates are the late sagas, by order.
 	lates map[string]reconcile.Run
 	// others are the newest runs of customers and messages, by workflow id.
 	others map[string]reconcile.Run
-	// lost is what orders were told by runs that were broken off.
+	// lost are signals that interrupted runs received, by order.
 	lost map[string]order.Facts
 	// seen is called at each look at a run.
 	seen func(orderID string)
-	// resumed, rerun, republished and mended are the orders for which that was asked.
+	// resumed, rerun, republished and mended are the orders with that repair.
 	resumed, rerun, republished, mended, settled []string
-	// completedSince is from when on completed runs were asked for.
+	// completedSince is the start of the period whose completed runs were listed.
 	completedSince time.Time
 }
 
@@ -342,7 +342,7 @@ func newShop(t testing.TB) *shop {
 	return s
 }
 
-// drive takes an order as far as it goes, then again with each of the facts. The SKU of order none is never received.
+// drive runs an order until it waits or ends, then again with each of the facts. The SKU of order none is never received.
 func (s *shop) drive(o order.Order, then []order.Facts) order.State {
 	s.t.Helper()
 	if o.ID != "none" {
@@ -399,7 +399,7 @@ func (s *shop) run(state order.State, f order.Facts) order.State {
 	}
 }
 
-// refundParcel gives back the money for goods that were lost, as the activity does.
+// refundParcel refunds lost goods, like the activity.
 func (s *shop) refundParcel(state order.State, item string) order.State {
 	s.t.Helper()
 	flow := &activities.Flow[order.State, *order.Participants]{
@@ -414,7 +414,7 @@ func (s *shop) refundParcel(state order.State, item string) order.State {
 	return state
 }
 
-// refundCapture has a capture happen that nobody had heard of, and gives that back, as the activity does.
+// refundCapture adds a capture that the log does not have, and refunds it, like the activity.
 func (s *shop) refundCapture(state order.State) order.State {
 	s.t.Helper()
 	_, err := s.money.Lookup(s.t.Context(), s.payment(state))
@@ -432,7 +432,7 @@ func (s *shop) refundCapture(state order.State) order.State {
 	return state
 }
 
-// paidLate has the payer of an order that has ended pay, and gives that back, as the late saga does.
+// paidLate adds a payment for an ended order, and refunds it, like the late saga.
 func (s *shop) paidLate(id string) {
 	s.t.Helper()
 	ctx := s.t.Context()

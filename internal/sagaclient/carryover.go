@@ -50,12 +50,12 @@ func (c *flowClient[S, P]) Recover(ctx context.Context, in saga.RecoverInput) (s
 			return saga.RecoverResult{}, err
 		}
 	}
-	told := c.flow.Collect(in.ID, in.Ended)
-	upTo, more, err := c.told(ctx, told, in.ID, next.Runs[0], next.After)
+	collected := c.flow.Collect(in.ID, in.Ended)
+	upTo, more, err := c.addRun(ctx, collected, in.ID, next.Runs[0], next.After)
 	if err != nil {
 		return saga.RecoverResult{}, err
 	}
-	result := saga.RecoverResult{Facts: told.Facts()}
+	result := saga.RecoverResult{Facts: collected.Facts()}
 	switch {
 	case more:
 		result.Next = &saga.RecoverCursor{Runs: next.Runs, After: upTo}
@@ -121,18 +121,18 @@ func (c *flowClient[S, P]) inputOf(ctx context.Context, id, runID string) (in sa
 
 // collect merges the facts that runs have received.
 func (c *flowClient[S, P]) collect(ctx context.Context, id string, runs []string) (*saga.Collected[S, P], error) {
-	told := c.flow.Collect(id, false)
+	collected := c.flow.Collect(id, false)
 	for _, run := range runs {
-		if _, _, err := c.told(ctx, told, id, run, 0); err != nil {
+		if _, _, err := c.addRun(ctx, collected, id, run, 0); err != nil {
 			return nil, err
 		}
 	}
-	return told, nil
+	return collected, nil
 }
 
-// told adds the facts that a run received after a history event. More reports that the rest does not fit; upTo is the event up to which
+// addRun adds the facts that a run received after a history event. More reports that the rest does not fit; upTo is the event up to which
 // it was read.
-func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P], id, runID string, after int64) (upTo int64, more bool, err error) {
+func (c *flowClient[S, P]) addRun(ctx context.Context, collected *saga.Collected[S, P], id, runID string, after int64) (upTo int64, more bool, err error) {
 	history := c.history(ctx, id, runID)
 	for n := 1; history.HasNext(); n++ {
 		e, err := history.Next()
@@ -149,7 +149,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 		if e.GetEventId() <= after && after > 0 {
 			continue
 		}
-		err = c.addHistoryEvent(told, e, id, runID)
+		err = c.addHistoryEvent(collected, e, id, runID)
 		if errors.Is(err, fault.Unavailable) {
 			return upTo, false, fault.Wrap(err, fault.Unavailable, "read the facts that the saga of %s received", c.name(id))
 		}
@@ -157,7 +157,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 			c.logger.LogAttrs(ctx, slog.LevelError, "an event of an interrupted run cannot be read", c.logID(id),
 				slog.Int64("history_event", e.GetEventId()), slog.Any("error", err))
 		}
-		if upTo = e.GetEventId(); told.Len() >= recoverPage {
+		if upTo = e.GetEventId(); collected.Len() >= recoverPage {
 			return upTo, true, nil
 		}
 	}
@@ -165,7 +165,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 }
 
 // addHistoryEvent adds the fact of a history event.
-func (c *flowClient[S, P]) addHistoryEvent(told *saga.Collected[S, P], e *historypb.HistoryEvent, id, runID string) error {
+func (c *flowClient[S, P]) addHistoryEvent(collected *saga.Collected[S, P], e *historypb.HistoryEvent, id, runID string) error {
 	codec := c.converter
 	switch {
 	case e.GetWorkflowExecutionStartedEventAttributes() != nil:
@@ -174,7 +174,7 @@ func (c *flowClient[S, P]) addHistoryEvent(told *saga.Collected[S, P], e *histor
 			return err
 		}
 		if before.Resume != nil {
-			told.Before(*before.Resume)
+			collected.Before(*before.Resume)
 		}
 	case e.GetWorkflowExecutionSignaledEventAttributes() != nil:
 		signal := e.GetWorkflowExecutionSignaledEventAttributes()
@@ -182,9 +182,9 @@ func (c *flowClient[S, P]) addHistoryEvent(told *saga.Collected[S, P], e *histor
 		if err := codec.FromPayloads(signal.GetInput(), &payload); err != nil {
 			return err
 		}
-		return told.Signal(signal.GetSignalName(), payload)
+		return collected.Signal(signal.GetSignalName(), payload)
 	case e.GetWorkflowExecutionCancelRequestedEventAttributes() != nil:
-		told.Add(c.flow.CancelledInTemporal(id, runID))
+		collected.Add(c.flow.CancelledInTemporal(id, runID))
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (o *office) DescribeWorkflowExecution(context.Context, string, string) (*wo
 
 func (o *office) GetWorkflow(context.Context, string, string) client.WorkflowRun { return ended{o: o} }
 
-// ended is a run that came to its end.
+// ended is a completed run.
 type ended struct {
 	client.WorkflowRun
 	o *office
@@ -83,7 +83,7 @@ func (o *office) config() sagaclient.Config {
 	return sagaclient.Config{Temporal: o, Log: memlog.New(), Logger: slog.New(slog.DiscardHandler)}
 }
 
-// onboard has the saga of a customer do what is left to be done.
+// onboard runs the remaining steps of the saga of a customer.
 func (o *office) onboard(t *testing.T, known bool) error {
 	c := sagaclient.NewTableClient(o.config(), &onboarding.Flow, nil, nil)
 	return c.Wake(t.Context(), onboarding.State{Saga: saga.Saga{ID: "c-7"}}, !known)
@@ -96,7 +96,7 @@ func (o *office) messages(log sagaclient.Log) *sagaclient.TableClient[notificati
 	return sagaclient.NewTableClient(c, &notification.Flow, nil, nil)
 }
 
-// TestNextCustomerRunKnowsPublishedVersion, when the one before came to its end, and else nothing.
+// TestNextCustomerRunKnowsPublishedVersion: only if the previous run completed.
 func TestNextCustomerRunKnowsPublishedVersion(t *testing.T) {
 	for status, want := range map[enumspb.WorkflowExecutionStatus]int64{
 		enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED: 3, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED: 0,
@@ -138,7 +138,7 @@ func TestMessageWithLostSagaIsRestarted(t *testing.T) {
 	require.Equal(t, saga.Input{ID: "welcome-c-7"}, o.noticed[0])
 }
 
-// Sagas without an end cannot be cancelled, and one that does not exist cannot be asked.
+// Sagas without an end cannot be cancelled, and neither can a saga that does not exist.
 func TestMessageCannotBeCancelled(t *testing.T) {
 	o, log := &office{}, memlog.New()
 	_, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})

@@ -14,7 +14,7 @@ func NewFlowClient[S, P any](c Config, flow *saga.Flow[S, P], rule StartRule[S])
 type (
 	// FlowClient is the client of a flow.
 	FlowClient[S, P any] = flowClient[S, P]
-	// StartRule says how the sagas of a flow start.
+	// StartRule is how the sagas of a flow start.
 	StartRule[S any] = startRule[S]
 )
 

@@ -53,7 +53,7 @@ var (
 	}
 )
 
-// cards is a client of top-up 7, and what it reaches.
+// cards has a client of top-up 7 and its dependencies.
 type cards struct {
 	*world
 	client *sagaclient.FlowClient[topUp, till]
@@ -103,7 +103,7 @@ func (c *cards) outcome(slot, eventType string) {
 	c.write(c.state.Entry("card-7", slot, eventType, now, saga.Object("topUpId", "7", struct{}{})))
 }
 
-// decide writes what facts decide.
+// decide appends the decision that follows from facts.
 func (c *cards) decide(f saga.Facts) {
 	c.t.Helper()
 	c.write(topUps.Decisions(c.state, f, now, func(saga.Deadline) time.Duration { return time.Hour })...)

@@ -19,7 +19,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// TestRequestForOrderOfEarlierVersion: earlier versions merged the lines of an order that they accepted, and took capital letters only.
+// TestRequestForOrderOfEarlierVersion: earlier versions merged the lines of an order, and accepted capital letters only.
 func TestRequestForOrderOfEarlierVersion(t *testing.T) {
 	again := tea()
 	again.Currency = "eur"
@@ -42,7 +42,7 @@ func TestRequestForOrderOfEarlierVersion(t *testing.T) {
 	}
 }
 
-// starter remembers what was started, and lists it.
+// starter records starts and lists them.
 type starter struct {
 	client.Client
 	options []client.StartWorkflowOptions
@@ -69,7 +69,7 @@ func (s *starter) ListWorkflow(context.Context, *workflowservice.ListWorkflowExe
 	return listed, nil
 }
 
-// TestOrdersAreFoundByTheirWorkflows: the workflow ID tells the order's, or the memo does where the workflow ID was cut.
+// TestOrdersAreFoundByTheirWorkflows: the workflow ID contains the ID of the order, or the memo does if the workflow ID was shortened.
 func TestOrdersAreFoundByTheirWorkflows(t *testing.T) {
 	s := &starter{}
 	c := sagaclient.New(sagaclient.Config{Temporal: s})

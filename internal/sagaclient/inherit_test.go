@@ -125,7 +125,7 @@ func numbered(events ...*historypb.HistoryEvent) []*historypb.HistoryEvent {
 	return events
 }
 
-// However many and large signals are, what a run takes over is bounded, and the fact that counts is in it.
+// The facts that a run takes over are bounded, whatever the number and size of signals, and include the decisive fact.
 func TestManyLargeSignalsAreMerged(t *testing.T) {
 	w := newWorld(t)
 	w.ran(tea(), false)
@@ -147,7 +147,7 @@ func TestManyLargeSignalsAreMerged(t *testing.T) {
 	require.Less(t, len(raw), 100<<10)
 }
 
-// Of an order that has ended, every signal is late and gets its verdict: they come in pages.
+// Every signal to an ended order is recorded as a late event: they are read in pages.
 func TestSignalsOfAnEndedOrderComeInPages(t *testing.T) {
 	w := newWorld(t)
 	w.ran(tea(), false)
@@ -176,7 +176,7 @@ func TestSignalsOfAnEndedOrderComeInPages(t *testing.T) {
 	require.JSONEq(t, `{"type":"payment.failed","id":"449","cause":"c"}`, got[450])
 }
 
-// A run that was broken off while it took over from another has not written down either what that one was told.
+// A run that was interrupted while it read the signals of another run has not recorded these signals either.
 func TestPredecessorsAreFollowed(t *testing.T) {
 	w := newWorld(t)
 	w.ran(tea(), false)

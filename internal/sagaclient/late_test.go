@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
-// settled is a signal that starts a late saga, or tells one that there is more.
+// settled is a signal that starts a late saga, or reports more late events to it.
 type settled struct {
 	workflowID, name string
 	options          client.StartWorkflowOptions
@@ -42,7 +42,7 @@ func (s *temporal) SignalWithStartWorkflow(
 	return nil, nil
 }
 
-// came writes a verdict on a late event.
+// came records a late event.
 func (w *world) came(s latepayment.State, id, eventType string, status order.Status) latepayment.State {
 	w.t.Helper()
 	v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: status}

@@ -20,11 +20,11 @@ func (c *flowClient[S, P]) Lost(ctx context.Context, id string) (saga.Facts, err
 	if err != nil {
 		return saga.Facts{}, err
 	}
-	told, err := c.collect(ctx, id, runs)
+	collected, err := c.collect(ctx, id, runs)
 	if err != nil {
 		return saga.Facts{}, err
 	}
-	return told.Merged(), nil
+	return collected.Merged(), nil
 }
 
 // abandonedRuns returns the runs of a saga that were interrupted and that the newest run was not to take over from, oldest
@@ -92,11 +92,11 @@ func (c *flowClient[S, P]) ResendSignals(ctx context.Context, id string) error {
 		err = ignoreConflict(c.execute(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE))
 		return fault.Wrap(err, fault.CodeOf(err), "signal %s again", c.name(id))
 	}
-	told, err := c.collect(ctx, id, runs)
+	collected, err := c.collect(ctx, id, runs)
 	if err != nil {
 		return err
 	}
-	for _, fact := range told.Facts() {
+	for _, fact := range collected.Facts() {
 		if err := c.temporal.SignalWorkflow(ctx, c.flow.WorkflowID(id), "", saga.SignalFact, fact); err != nil {
 			return fault.Wrap(err, fault.Unavailable, "signal %s again", c.name(id))
 		}

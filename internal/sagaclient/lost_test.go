@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// unheard is a world with a run that took over from none of those before it, of which one has got signals.
+// unheard is a world with a run that has read none of the previous runs, one of which has received signals.
 func unheard(t *testing.T) (*world, []saga.Fact) {
 	t.Helper()
 	w := newWorld(t)

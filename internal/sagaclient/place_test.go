@@ -110,7 +110,7 @@ func TestUnknownCurrencyIsRefusedInNewOrdersOnly(t *testing.T) {
 	}
 }
 
-// situation is what is known of an order when it is placed.
+// situation is the state of log and Temporal when an order is placed.
 type situation struct {
 	// log writes the order's stream.
 	log func(w *world)
@@ -122,7 +122,7 @@ type situation struct {
 	code     fault.Code
 	// starts are the policies of the attempts to start.
 	starts []enumspb.WorkflowIdReusePolicy
-	// begins tells that a new run begins.
+	// begins reports whether a new run starts.
 	begins bool
 }
 

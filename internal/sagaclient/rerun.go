@@ -93,11 +93,11 @@ func (c *flowClient[S, P]) carryOverFromEnd(ctx context.Context, in saga.Input, 
 // resumeAfter is what a new run gets of an earlier one whose events are gone; nil when there is nothing. What that one was told
 // is merged, so that it is bounded.
 func (c *flowClient[S, P]) resumeAfter(ctx context.Context, id, runID string, before earlierRun) (*saga.Resume, error) {
-	told, err := c.allFacts(ctx, id, runID)
+	collected, err := c.allFacts(ctx, id, runID)
 	if err != nil {
 		return nil, err
 	}
-	facts := c.cancelAgain(before, told, id, runID)
+	facts := c.cancelAgain(before, collected, id, runID)
 	if len(facts) == 0 {
 		return nil, nil
 	}
@@ -110,13 +110,13 @@ func (c *flowClient[S, P]) allFacts(ctx context.Context, id, runID string) ([]sa
 	if err != nil {
 		return nil, err
 	}
-	told, err := c.collect(ctx, id, from.Runs)
+	collected, err := c.collect(ctx, id, from.Runs)
 	if err != nil {
 		return nil, err
 	}
 	// A signal that turns a saga back says how things are, such as that stock is missing. It is sent again as long as they are so: what an
 	// earlier run received about it is outdated, and must not compensate a completed saga.
-	return slices.DeleteFunc(told.Facts(), func(f saga.Fact) bool { return c.flow.TurnBack != nil && f.Type == c.flow.TurnBack.Signal }), nil
+	return slices.DeleteFunc(collected.Facts(), func(f saga.Fact) bool { return c.flow.TurnBack != nil && f.Type == c.flow.TurnBack.Signal }), nil
 }
 
 // earlierRun is what the history of a run says besides its signals.
@@ -135,11 +135,11 @@ type earlierRun struct {
 func (r earlierRun) conflict() bool { return r.result != nil && r.result.Conflict }
 
 // cancelAgain makes a new run decide about cancellations as the earlier one did. It returns the facts that it is to get.
-func (c *flowClient[S, P]) cancelAgain(r earlierRun, told []saga.Fact, id, runID string) []saga.Fact {
+func (c *flowClient[S, P]) cancelAgain(r earlierRun, facts []saga.Fact, id, runID string) []saga.Fact {
 	switch {
 	case r.result != nil && r.result.Status == saga.Completed:
 		// All of them were refused.
-		return slices.DeleteFunc(told, c.flow.Cancels)
+		return slices.DeleteFunc(facts, c.flow.Cancels)
 	case r.cancelled != nil:
 	case r.result != nil:
 		text := "the " + c.flow.Name + " had ended as " + string(r.result.Status)
@@ -148,9 +148,9 @@ func (c *flowClient[S, P]) cancelAgain(r earlierRun, told []saga.Fact, id, runID
 		}
 		r.cancelled = &saga.Cancellation{ID: "rerun-" + runID, Reason: text + " before its events were lost"}
 	default:
-		return told
+		return facts
 	}
-	return append(told, c.flow.Cancellation(id, *r.cancelled))
+	return append(facts, c.flow.Cancellation(id, *r.cancelled))
 }
 
 // readRun reads the history of a run. Errors: Unavailable, also when a key is missing; Corrupt when it cannot be understood.

@@ -75,7 +75,7 @@ func completedWith(t *testing.T, result saga.Result) *historypb.HistoryEvent {
 	}}
 }
 
-// asked is an Update and its verdict; it is the second and third event of a history.
+// asked is an Update and its result, the second and third event of a history.
 func asked(t *testing.T, c order.Cancellation, accepted bool) []*historypb.HistoryEvent {
 	return []*historypb.HistoryEvent{
 		{Attributes: &historypb.HistoryEvent_WorkflowExecutionUpdateAcceptedEventAttributes{
@@ -105,7 +105,7 @@ func TestRerunStartsFromTemporalHistory(t *testing.T) {
 	for name, c := range map[string]struct {
 		status enumspb.WorkflowExecutionStatus
 		events []*historypb.HistoryEvent
-		// facts are what the new run is handed, as type and what the fact has in JSON.
+		// facts are the facts of the new run, by type and JSON.
 		facts [][2]string
 	}{
 		"running": {running, []*historypb.HistoryEvent{signalled(t, order.SignalShipment, parcel)},

@@ -13,7 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// said is what an operator says; decision is that about the first attention of the order.
+// said is an intervention; decision is an intervention for the first attention of the order.
 var (
 	said     = order.Resolution{Action: order.Skip, By: "ada", Note: "counted by hand"}
 	decision = said.Identified(event.OrderStream("42"), order.AttentionState{Count: 1}, "")

@@ -20,7 +20,7 @@ import (
 
 var _ sagaclient.Sagas = (*sagaclient.TableClient[testflow.State, *testflow.Participants])(nil)
 
-// table is a client of the top-up 7 of a flow that a team has added, and what it reaches.
+// table has a client of the top-up 7 of an added flow, and its dependencies.
 type table struct {
 	*world
 	client *sagaclient.TableClient[testflow.State, *testflow.Participants]
@@ -51,7 +51,7 @@ func (w *table) begin(amount int64, facts saga.Facts) {
 	require.NoError(w.t, err)
 }
 
-// runs tells the server of a run of the saga.
+// runs adds a run of the saga to the server.
 func (w *table) runs(amount int64, running bool) {
 	w.t.Helper()
 	data, err := testflow.Flow.ReadStart("7", body(amount), "")
@@ -187,7 +187,7 @@ func TestSagaOfAnyFlowIsSignalled(t *testing.T) {
 	require.Len(t, kept, 1)
 	require.Equal(t, "corr-3", kept[0].CorrelationID)
 
-	// Open, and its run gone: the new run is told.
+	// Open, without a run: the new run receives the signal.
 	w = newTable(t)
 	w.begin(1000, saga.Facts{})
 	require.NoError(t, w.client.SendFact(t.Context(), "7", approval))
@@ -196,7 +196,7 @@ func TestSagaOfAnyFlowIsSignalled(t *testing.T) {
 	require.NoError(t, w.client.SendFact(t.Context(), "7", cancel))
 	require.Equal(t, signal{"card-7", saga.SignalCancel, *cancel.Cancel}, w.temporal.signals[1])
 
-	// Ended: what had its effect leaves nothing, all else is kept once.
+	// Ended: an event that had its effect is not recorded, every other one is recorded once.
 	w = newTable(t)
 	w.begin(1000, testflow.FactsOf("7", approval.Fact))
 	require.True(t, w.state.Ended)
@@ -273,7 +273,7 @@ func TestRunsOfSagasOfAnyFlow(t *testing.T) {
 	require.JSONEq(t, `{"topUpId":"7","cardId":"c-1","amount":1000,"note":""}`, string(in.Data))
 	require.ErrorIs(t, w.client.Republish(t.Context(), "7"), fault.Invalid, "it is open")
 
-	// A run that was told something before it was terminated: the next one takes that over.
+	// A run received a signal before it was terminated: the next run takes it over.
 	w = newTable(t)
 	w.begin(1000, saga.Facts{})
 	w.runs(1000, false)

@@ -144,7 +144,7 @@ func TestCancelReturnsTheAnswer(t *testing.T) {
 	}
 }
 
-// What the log answers makes no Update, however often it is asked.
+// Requests that the log can answer send no Update.
 func TestAnswerFromLogNeedsNoUpdate(t *testing.T) {
 	for name, c := range map[string]struct {
 		stream   func(w *world) order.State

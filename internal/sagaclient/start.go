@@ -170,7 +170,7 @@ func (c *flowClient[S, P]) execute(ctx context.Context, in saga.Input, reuse enu
 	attributes := append(c.rule.Attributes(&s), c.flow.StatusKey().ValueSet(string(saga.Accepted)), saga.NeedsAttentionAttribute.ValueSet(false))
 	workflowID := c.flow.WorkflowID(in.ID)
 	var memo map[string]any
-	if _, told := c.flow.IDOf(workflowID); !told {
+	if _, derivable := c.flow.IDOf(workflowID); !derivable {
 		memo = map[string]any{saga.MemoID: in.ID}
 	}
 	_, err = c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{

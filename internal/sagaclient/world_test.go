@@ -55,14 +55,14 @@ type signal struct {
 	payload          any
 }
 
-// temporal is what a Temporal server knows of one workflow id.
+// temporal is the state of one workflow ID on a Temporal server.
 type temporal struct {
 	client.Client
 	// workflow is the type of the workflow, id its id.
 	workflow, id string
-	// running and closed tell of the newest run; both are false when there is none.
+	// running and closed describe the newest run; both are false if there is none.
 	running, closed bool
-	// completed tells that the closed run completed; else it was terminated.
+	// completed reports whether the closed run completed; otherwise it was terminated.
 	completed bool
 	input     *commonpb.Payloads
 	// starts are the options of all attempts to start.
@@ -75,9 +75,9 @@ type temporal struct {
 	// updates are the options of all Updates; verdicts answer them, one each, and fail with an error.
 	updates []client.UpdateWorkflowOptions
 	answers []any
-	// down tells which methods fail, and how.
+	// down has the errors of methods that fail.
 	down map[string]error
-	// brief tells that runs close as soon as they start.
+	// brief reports whether runs close as soon as they start.
 	brief bool
 	// history replaces the history of the newest run; histories are those of runs by their ids.
 	history   client.HistoryEventIterator
@@ -238,7 +238,7 @@ func (h *history) Next() (*historypb.HistoryEvent, error) {
 	return first, nil
 }
 
-// log is a log that fails when it is told to.
+// log is a log with configured failures.
 type log struct {
 	*memlog.Log
 	down  bool
@@ -253,7 +253,7 @@ func (l *log) Read(ctx context.Context, stream string, after int64, limit int) (
 	return l.Log.Read(ctx, stream, after, limit)
 }
 
-// world is a client and what it reaches.
+// world has a client and its dependencies.
 type world struct {
 	t        *testing.T
 	temporal *temporal
@@ -275,7 +275,7 @@ func (w *world) config() sagaclient.Config {
 	return c
 }
 
-// ran tells the server of an earlier start with an order.
+// ran adds an earlier start with an order to the server.
 func (w *world) ran(o order.Order, running bool) {
 	w.t.Helper()
 	in := inputOf(w.t, o)
@@ -283,7 +283,7 @@ func (w *world) ran(o order.Order, running bool) {
 	w.ranWith(in, running)
 }
 
-// ranWith tells the server of an earlier start with an input.
+// ranWith adds an earlier start with an input to the server.
 func (w *world) ranWith(in saga.Input, running bool) {
 	w.t.Helper()
 	input, err := converter.GetDefaultDataConverter().ToPayloads(in)
@@ -305,7 +305,7 @@ func (w *world) rejected(o order.Order) order.State {
 	return w.write(s, order.Decisions(s, order.Facts{}, now, order.DefaultTiming())...)
 }
 
-// cancelled writes the stream of an order that ended because the event of id cause asked for it.
+// cancelled writes the stream of an order that the event with ID cause cancelled.
 func (w *world) cancelled(o order.Order, cause string) order.State {
 	w.t.Helper()
 	facts := order.FactsOf(o.ID, order.Cancellation{ID: "c-1", Cause: cause})

@@ -99,7 +99,7 @@ func (s *Service) checks(ctx context.Context) []api.Check {
 		name     string
 		consumer *rabbitmq.Consumer
 		optional bool
-	}{{"consumer", s.consumer, false}, {"keeper", s.letters, true}, {"announcer", s.notices, true}} {
+	}{{"consumer", s.consumer, false}, {"dead-letters", s.letters, true}, {"notifications", s.notices, true}} {
 		if c.consumer != nil {
 			check := brokerCheck(c.name, c.consumer)
 			check.Optional = c.optional // orders do not wait for dead letters, nor for messages to people

@@ -12,11 +12,11 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// earlyAttention makes stuck steps need attention soon. A step that is only slow must not: it would be an attention more
-// than the tests count, and be tried again after a minute.
+// earlyAttention makes stuck steps need attention soon. A slow step must not need attention: the tests count attentions, and the next
+// attempt would come after a minute.
 const earlyAttention = "ATTENTION_AFTER=8s"
 
-// resolved is what an event of an operator's decision says.
+// resolved is the data of an event that records an intervention.
 type resolved struct {
 	Attention                         int
 	Step, Action, By, Note, Reference string
@@ -31,7 +31,7 @@ func find(t *testing.T, items []harness.Item, eventType string) harness.Item {
 	return items[i]
 }
 
-// decision returns what the first event of a type says.
+// decision returns the data of the first event of a type.
 func (s *stack) decision(orderID, eventType string) resolved {
 	s.t.Helper()
 	items, err := s.client.Timeline(s.ctx, orderID)
@@ -41,7 +41,7 @@ func (s *stack) decision(orderID, eventType string) resolved {
 	return r
 }
 
-// resolve decides over REST.
+// resolve sends an intervention over REST.
 func (s *stack) resolve(orderID string, d harness.Decision) {
 	s.t.Helper()
 	response, err := s.client.Resolve(s.ctx, orderID, d)
@@ -73,7 +73,7 @@ func (s *stack) settle(orderID string, decisions map[string]harness.Decision) {
 	}
 }
 
-// refused decides over REST and expects to be refused because of why.
+// refused sends an intervention over REST and requires that it is refused with a reason.
 func (s *stack) refused(orderID, why string, d harness.Decision) {
 	s.t.Helper()
 	response, err := s.client.Resolve(s.ctx, orderID, d)
@@ -90,7 +90,7 @@ func (s *stack) cli(args ...string) (string, error) {
 	return command(s.t, append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace, "USER=grace"), args...)
 }
 
-// printed runs a command that must succeed and returns what it printed, without what it logs.
+// printed runs a command that must succeed and returns its output without log lines.
 func (s *stack) printed(args ...string) string {
 	s.t.Helper()
 	return printed(s.t, append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace, "USER=grace"), args...)
@@ -133,7 +133,7 @@ func (s *stack) nothingNeedsAttention() {
 	}, patience, tick, "%s", &out)
 }
 
-// TestAttentionIsResolved: what is stuck is seen, decided about over REST and from a terminal, and told in the order's events.
+// TestAttentionIsResolved: stuck steps are listed, interventions over REST and from a terminal resolve them, and the events of the order record it.
 func TestAttentionIsResolved(t *testing.T) {
 	s := newStack(t)
 	s.start(earlyAttention)
@@ -249,7 +249,7 @@ func TestAttentionIsResolved(t *testing.T) {
 	require.False(t, strings.Contains(out, "damaged") && !strings.Contains(out, "0 streams damaged"), out)
 }
 
-// TestADecisionWithoutAWorkerOrARun: a decision needs a worker; it does not need the run that asked for it.
+// TestADecisionWithoutAWorkerOrARun: an intervention requires a worker, but not the run that needs attention.
 func TestADecisionWithoutAWorkerOrARun(t *testing.T) {
 	s := newStack(t)
 	first := s.start(earlyAttention)

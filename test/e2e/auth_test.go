@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestAPIKeys: a key is made on the command line, does what its scopes allow, and is revoked, in a running service.
+// TestAPIKeys: a key is created on the command line, allows what its scopes say, and is revoked while the service runs.
 func TestAPIKeys(t *testing.T) {
 	s := newStack(t)
 	service := s.start("API_AUTH=keys")
@@ -107,7 +107,7 @@ func TestAPIKeys(t *testing.T) {
 	s.audit()
 }
 
-// TestTheAPIIsNotOpenByMistake: off loopback the service starts only when it is told how callers are authenticated, or that they are not.
+// TestTheAPIIsNotOpenByMistake: off loopback the service starts only when API_AUTH is set.
 func TestTheAPIIsNotOpenByMistake(t *testing.T) {
 	env := append(environ(), "HTTP_ADDR=0.0.0.0:0", "PAYMENT_GATEWAY=simulator")
 	for _, role := range []string{"serve", "api"} {

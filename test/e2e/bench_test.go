@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheBenchmarkRuns: every scenario once, with a handful of orders. It says nothing about speed; it says that the
-// benchmark works, that its checks agree, and that it removes what it created.
+// TestTheBenchmarkRuns: every scenario once, with a few orders. It does not check speed: it checks that the benchmark works, that its checks
+// find no violation, and that it removes its databases.
 func TestTheBenchmarkRuns(t *testing.T) {
 	s := newStack(t)
 	out := t.TempDir()
@@ -25,7 +25,7 @@ func TestTheBenchmarkRuns(t *testing.T) {
 	lost.Env = append(os.Environ(), "TEMPORAL_ADDRESS=")
 	text, err = lost.CombinedOutput()
 	require.Error(t, err)
-	require.Contains(t, string(text), "make bench", "it says what is missing before it does anything")
+	require.Contains(t, string(text), "make bench", "it reports what is missing before it starts")
 
 	before, err := s.db.Client().ListDatabaseNames(s.ctx, struct{}{})
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestTheBenchmarkRuns(t *testing.T) {
 	require.NoError(t, err, "%s", text)
 	after, err := s.db.Client().ListDatabaseNames(s.ctx, struct{}{})
 	require.NoError(t, err)
-	require.Equal(t, before, after, "its databases are gone")
+	require.Equal(t, before, after, "its databases are removed")
 
 	raw, err := os.ReadFile(filepath.Join(out, "bench.json"))
 	require.NoError(t, err)

@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// readiness is what /readyz says.
+// readiness is the answer of /readyz.
 type readiness struct {
 	Status string `json:"status"`
 	Checks []struct {
@@ -43,9 +43,9 @@ func (s *stack) readyz(address string) readiness {
 	return r
 }
 
-// TestTheBrokerIsAwayForLong: the broker is away until the pause between two attempts to connect has reached its cap.
-// Orders of every flow are placed meanwhile, and end or get as far as they can without events; the broker comes back, the
-// warehouse and the payer speak, and everything is published in order before each workflow closes.
+// TestTheBrokerIsAwayForLong: the broker is down until the pause between two attempts to connect has reached its maximum. Meanwhile orders of
+// every kind are placed; they end, or wait for an event. When the broker is up again, shipments and payments are reported, and every event is
+// published in order before its workflow closes.
 func TestTheBrokerIsAwayForLong(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -85,7 +85,7 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 		_, err := s.client.AwaitStatus(s.ctx, id, j.waits)
 		require.NoError(t, err, "publishing never stops an order")
 	}
-	// From 100 ms to 5 s it is six times the double; the pauses after that have the maximal length.
+	// Six pauses, each twice the previous one, lead from 100 ms to 5 s; later pauses have the maximum length.
 	require.Eventually(t, func() bool {
 		for _, c := range s.readyz(s.client.URL).Checks {
 			if c.Name == "rabbitmq" && c.Connection != nil && c.Connection.Session > 9 {
@@ -130,7 +130,7 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 	require.Eventually(t, func() bool { return s.readyz(s.client.URL).Status == "ready" }, patience, 100*time.Millisecond)
 }
 
-// redial connects the test to a broker that was away.
+// redial connects the test to a broker that was down.
 func (s *stack) redial() {
 	s.t.Helper()
 	s.bus.Close()
@@ -140,9 +140,9 @@ func (s *stack) redial() {
 	s.t.Cleanup(bus.Close)
 }
 
-// TestTwoConsumersAnyOrderAndEverythingTwice: two processes read the inbox, each event comes twice and in any order; in the middle
-// the broker is restarted, and one of the processes is killed and replaced while it is away. Every order is there once and ends as
-// it should, every event is on the bus, no message is dead, and reconcile finds nothing.
+// TestTwoConsumersAnyOrderAndEverythingTwice: two processes read the inbox; each event is sent twice, in any order. Meanwhile the broker is
+// restarted, and while it is down one of the processes is killed and replaced. Every order exists once and ends as its kind says, every event
+// is on the bus, there is no dead letter, and reconcile finds nothing.
 func TestTwoConsumersAnyOrderAndEverythingTwice(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()
@@ -194,7 +194,7 @@ func TestTwoConsumersAnyOrderAndEverythingTwice(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, status, end.Status, id)
 	}
-	// A duplicate may still wait for its turn; what it does then is nothing.
+	// A duplicate may still be in the queue; it has no effect.
 	require.Eventually(t, func() bool {
 		for _, queue := range []string{"", ".wait.5s", ".wait.30s", ".wait.5m"} {
 			if n, err := s.bus.Depth(harness.Inbox + queue); err != nil || n > 0 {
@@ -211,7 +211,7 @@ func TestTwoConsumersAnyOrderAndEverythingTwice(t *testing.T) {
 	require.Zero(t, report.Reserved[sku])
 	require.Empty(t, report.Late)
 	for id := range want {
-		require.LessOrEqual(t, report.Authorizations[id], 1, "a cancellation may come before the payment")
+		require.LessOrEqual(t, report.Authorizations[id], 1, "a cancellation may arrive before the payment")
 		s.published(report, id)
 	}
 	require.Eventually(t, func() bool {
@@ -221,7 +221,7 @@ func TestTwoConsumersAnyOrderAndEverythingTwice(t *testing.T) {
 			}
 		}
 		return true
-	}, patience, tick, "the consumer that took over is connected")
+	}, patience, tick, "the replacing consumer is connected")
 	letters, err := s.client.DeadLetters(s.ctx, "")
 	require.NoError(t, err)
 	require.Empty(t, letters)
@@ -229,8 +229,7 @@ func TestTwoConsumersAnyOrderAndEverythingTwice(t *testing.T) {
 	require.True(t, content, "%v", found)
 }
 
-// TestWrongCredentialsAreSaidAtTheStart: a process that can never start says why, where it is asked whether it is ready,
-// and shows no password.
+// TestWrongCredentialsAreSaidAtTheStart: /readyz of a process that cannot start reports the cause, without the password.
 func TestWrongCredentialsAreSaidAtTheStart(t *testing.T) {
 	s := newStack(t)
 	broker, err := url.Parse(amqpURL())

@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// command runs the service's binary and returns what it wrote.
+// command runs the binary of the service and returns its output.
 func command(t *testing.T, env []string, args ...string) (string, error) {
 	t.Helper()
 	testenv.MongoDB(t)
@@ -20,8 +20,7 @@ func command(t *testing.T, env []string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// printed runs a command that must succeed and returns what it printed, without what it logs: a command on a slow machine logs which of
-// its calls are slow.
+// printed runs a command that must succeed and returns its output without log lines: on a slow machine a command logs slow calls.
 func printed(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	testenv.MongoDB(t)

@@ -24,12 +24,12 @@ const (
 	burstSize = 200
 )
 
-// mostKills is how often the plug is pulled at most until five kills have met enough open sagas.
+// mostKills bounds the kills until five of them have interrupted enough open sagas.
 const mostKills = 25
 
 // TestKilledInTheMiddle kills the service at five seeded moments while at least forty sagas have no terminal event.
-// After the restart every one of them ends, stock and money add up, and no timeline has a gap or a fork. Clients do
-// what clients do: they send a request again, with its key, until it is answered.
+// After the restart every saga ends, stock and money add up, and no timeline has a gap or a fork. Clients repeat a request with its key until
+// it is answered.
 func TestKilledInTheMiddle(t *testing.T) {
 	const seed = 20260102
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -48,7 +48,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		t.Logf("round %d: killed with %d sagas open", round, open)
 		s.start()
 		ids = append(ids, burst.placed()...)
-		// The service may have been through with them while this test stood still: then it was a kill like any other.
+		// The service may have finished them while this test was suspended: then the kill does not count.
 		if open >= inFlight {
 			round++
 		}
@@ -58,7 +58,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		require.NoError(t, err)
 	}
 	report := s.audit()
-	require.Len(t, report.Orders, len(ids), "nothing that was accepted is lost, and nothing came twice")
+	require.Len(t, report.Orders, len(ids), "every accepted order exists once")
 	for _, sku := range skus {
 		require.Zero(t, report.Reserved[sku])
 	}
@@ -69,19 +69,19 @@ func TestKilledInTheMiddle(t *testing.T) {
 
 // burst is a crowd of orders on their way.
 type burst struct {
-	// crowds are the ids of what was sent, a crowd at a time; sending waits until all of it is accepted.
+	// crowds are the IDs of the orders that were sent, by crowd; the next crowd is sent when all of them are accepted.
 	crowds  [][]string
 	sending sync.WaitGroup
 
 	mu sync.Mutex
-	// accepted are the orders that the service has said 202 to.
+	// accepted are the orders that the service has answered with 202.
 	accepted []string
 	// sent reports whether every order of the last crowd is accepted.
 	sent   bool
 	change chan struct{}
 }
 
-// moves changes the burst, and wakes who waits for that.
+// moves changes the burst and wakes the goroutines that wait for a change.
 func (b *burst) moves(how func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,8 +92,8 @@ func (b *burst) moves(how func()) {
 
 func (b *burst) accept(id string) { b.moves(func() { b.accepted = append(b.accepted, id) }) }
 
-// underway sends orders until so many sagas are open at once. One crowd is enough, unless the service is through with it
-// before this test sees so many of them open.
+// underway sends orders until so many sagas are open at once. One crowd is enough, unless the service has finished it before this test sees
+// so many open sagas.
 func (s *stack) underway(skus []string, random *rand.Rand, n int) *burst {
 	s.t.Helper()
 	b := &burst{change: make(chan struct{})}
@@ -106,7 +106,7 @@ func (s *stack) underway(skus []string, random *rand.Rand, n int) *burst {
 }
 
 // awaitOpen waits until so many sagas are open: accepted by the service, over REST or by their first event on the bus,
-// and not ended as far as the bus knows. It reports false when the last crowd has ended before.
+// and without a terminal event on the bus. It reports false when the last crowd has ended before.
 func (s *stack) awaitOpen(b *burst, n int) bool {
 	s.t.Helper()
 	for {
@@ -186,7 +186,7 @@ func (s *stack) skus() []string {
 	return skus
 }
 
-// insist places an order, again and again under its key, until the service accepts it.
+// insist repeats the request for an order, with its key, until the service accepts it.
 func (s *stack) insist(o harness.Order, key string) string {
 	for {
 		client, changed := s.current()
@@ -204,7 +204,7 @@ func (s *stack) insist(o harness.Order, key string) string {
 	}
 }
 
-// has reports whether a document is there.
+// has reports whether a document exists.
 func (s *stack) has(id string) bool {
 	n, err := s.db.Collection("events").CountDocuments(s.ctx, bson.D{{Key: "_id", Value: id}})
 	require.NoError(s.t, err)
@@ -240,17 +240,17 @@ func (s *stack) open(b *burst) int {
 	return len(open)
 }
 
-// TestTheLogDecidesAfterACrash: an inline task has captured; the plug is pulled after the append and before the
-// workflow task completes; then a cancellation arrives. The order is not compensated: the log decided.
+// TestTheLogDecidesAfterACrash: a workflow task has captured inline; the service is killed after the append and before the workflow task
+// completes; then a cancellation arrives. The order is not compensated, because the log has the capture.
 func TestTheLogDecidesAfterACrash(t *testing.T) {
 	s := newStack(t)
-	placed, hit := s.killedBehindTheCapture()
+	placed, hit := s.killedAfterCapture()
 	for tries := 1; !hit; tries++ {
 		require.Less(t, tries, 10, "the workflow task always completes before the plug is pulled")
 		s.start()
 		s.ends(placed.ID, "completed", "")
 		s.service.Kill()
-		placed, hit = s.killedBehindTheCapture()
+		placed, hit = s.killedAfterCapture()
 	}
 	require.NoError(t, s.temporal.CancelWorkflow(s.ctx, "order-"+placed.ID, ""), "as the Web UI's Cancel button does")
 	_, err := s.bus.Publish(s.ctx, "order.cancellation_requested", placed.ID, map[string]any{"orderId": placed.ID, "reason": "too late"})
@@ -267,12 +267,12 @@ func TestTheLogDecidesAfterACrash(t *testing.T) {
 	s.published(report, placed.ID)
 }
 
-// killedBehindTheCapture kills the service in the workflow task in which an order's payment was captured, and reports whether
-// Temporal knows nothing of what the task did: a step may take three seconds in there, and the test may be suspended for longer
-// before it pulls the plug.
-func (s *stack) killedBehindTheCapture() (placed harness.Resource, hit bool) {
+// killedAfterCapture kills the service in the workflow task in which an order's payment was captured, and reports whether
+// Temporal has no record of what the task did: a step may take three seconds in it, and the test may be suspended for longer before it kills
+// the service.
+func (s *stack) killedAfterCapture() (placed harness.Resource, hit bool) {
 	s.t.Helper()
-	// What comes after payment.captured is the commit of the stock: its document never reaches the server.
+	// The step after payment.captured is the commit of the stock: its document never reaches the server.
 	stall, err := harness.NewStall(mongoHost(s.t), "stock.committed")
 	require.NoError(s.t, err)
 	s.t.Cleanup(stall.Close)
@@ -282,7 +282,7 @@ func (s *stack) killedBehindTheCapture() (placed harness.Resource, hit bool) {
 	select {
 	case <-stall.Stalled():
 	case <-s.ctx.Done():
-		s.t.Fatal("the commit never came")
+		s.t.Fatal("the commit was never sent")
 	}
 	s.service.Kill()
 	require.True(s.t, s.has(fmt.Sprintf("order-%s@%010d", placed.ID, 5)), "payment.captured is in the log")
@@ -298,8 +298,8 @@ func (s *stack) killedBehindTheCapture() (placed harness.Resource, hit bool) {
 	return placed, true
 }
 
-// TestAStoreThatIsAwayFailsTheReservation: no reservation reaches the ledger within its deadline. The order fails, the
-// slot is fenced, and nothing is held.
+// TestAStoreThatIsAwayFailsTheReservation: no reservation reaches the ledger within its deadline. The order fails, the slot is fenced, and no
+// stock is reserved.
 func TestAStoreThatIsAwayFailsTheReservation(t *testing.T) {
 	s := newStack(t)
 	mongo, err := url.Parse(os.Getenv("MONGODB_URI"))
@@ -321,7 +321,7 @@ func TestAStoreThatIsAwayFailsTheReservation(t *testing.T) {
 	require.Zero(t, report.Reserved[sku])
 }
 
-// TestDrain: a service that is asked to stop while orders run and requests wait loses nothing.
+// TestDrain: a service that is stopped while orders run and requests wait loses nothing.
 func TestDrain(t *testing.T) {
 	s := newStack(t)
 	s.start()

@@ -75,7 +75,7 @@ func (s *stack) shipped(sku string) string {
 	return id
 }
 
-// oneRefusal delivers the goods and requires that the order completes with one refusal, and that everything is on the bus.
+// oneRefusal delivers the goods and requires that the order completes with one refusal, and that every event is on the bus.
 func (s *stack) oneRefusal(id string) {
 	s.t.Helper()
 	s.carrier("shipment.delivered", id)
@@ -100,8 +100,8 @@ func (s *stack) history(id string) (events, bytes int64) {
 	return d.GetWorkflowExecutionInfo().GetHistoryLength(), d.GetWorkflowExecutionInfo().GetHistorySizeBytes()
 }
 
-// TestACrowdCancelsAShippedOrder over REST, each under a key of its own: each is refused, the log has one refusal, the run stays
-// small, the order completes, and so do others meanwhile.
+// TestACrowdCancelsAShippedOrder: many callers cancel a shipped order over REST, each with its own key. Each request is refused, the log has one
+// refusal, the run stays small, and this order and others complete.
 func TestACrowdCancelsAShippedOrder(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()
@@ -161,7 +161,7 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2].Round(time.Millisecond)
 }
 
-// TestCancellationsAtOnce of an order that waits: one of them cancels it, and each is told that it is cancelled.
+// TestCancellationsAtOnce: many callers cancel a waiting order at once. One request cancels it, and every answer says that it is cancelled.
 func TestCancellationsAtOnce(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()
@@ -185,7 +185,7 @@ func TestCancellationsAtOnce(t *testing.T) {
 	}
 }
 
-// TestACrowdOfCancellationEvents is acknowledged, answered by one refusal, and leaves no dead letter.
+// TestACrowdOfCancellationEvents: many cancellation events are acknowledged, recorded as one refusal, and leave no dead letter.
 func TestACrowdOfCancellationEvents(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()
@@ -208,10 +208,10 @@ func TestACrowdOfCancellationEvents(t *testing.T) {
 	require.Empty(t, letters)
 }
 
-// settledDelivery finds in the metrics how many messages of the inbox were done with, for good or for bad.
+// settledDelivery matches the metric that counts the messages of the inbox that were acknowledged or dead-lettered.
 var settledDelivery = regexp.MustCompile(`(?m)^ordersaga_broker_deliveries_total\{outcome="(?:acknowledged|dead_lettered)",role="consumer"\} (\S+)$`)
 
-// consumed waits until the inbox is empty and the service is done with n messages at least: those in its hands are in no queue.
+// consumed waits until the inbox is empty and the service has handled at least n messages: unacknowledged messages are in no queue.
 func (s *stack) consumed(n int) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -236,13 +236,13 @@ func (s *stack) consumed(n int) {
 	}, testTimeout(), tick)
 }
 
-// TestACrowdOfLateEvents: each has its outcome, and late money is refunded once.
+// TestACrowdOfLateEvents: each late event has an outcome, and late money is refunded once.
 func TestACrowdOfLateEvents(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s")
 	sku := s.sku(10)
 	id := s.unpaid(sku, "tok_pending")
-	// What comes before the run has closed is a fact for it, and facts merge.
+	// An event that arrives before the run has closed is a fact of the run, and facts are merged.
 	require.NoError(t, s.temporal.GetWorkflow(s.ctx, "order-"+id, "").Get(s.ctx, nil))
 	n := crowd(150, 5000)
 	began := time.Now()
@@ -267,8 +267,8 @@ func TestACrowdOfLateEvents(t *testing.T) {
 	require.EqualValues(t, 1, s.documents("late-"+id, "payment.refunded"))
 }
 
-// TestSignalsOutliveTheirRun: signals of more than a payload may take were acknowledged, and the run is terminated before it has
-// seen any of them. The new run takes over all of them.
+// TestSignalsOutliveTheirRun: the acknowledged signals are larger than one payload, and the run is terminated before it has seen any of them.
+// The new run has all of them.
 func TestSignalsOutliveTheirRun(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()
@@ -293,8 +293,8 @@ func TestSignalsOutliveTheirRun(t *testing.T) {
 	s.published(s.audit(), id)
 }
 
-// TestASignalThatNoRunTookOverIsFound by the check, and told again: the run that was told was terminated, and the next one was
-// started without sagaclient.
+// TestASignalThatNoRunTookOverIsFound: reconcile finds the signal and sends it again. The run that received it was terminated, and the next run
+// was started without sagaclient.
 func TestASignalThatNoRunTookOverIsFound(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()

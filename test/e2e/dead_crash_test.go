@@ -15,7 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// tick is how often something is looked at.
+// tick is the interval between two checks.
 const tick = 50 * time.Millisecond
 
 // depth is how many messages wait in a queue.
@@ -33,7 +33,7 @@ func mongoHost(t *testing.T) string {
 	return mongo.Host
 }
 
-// stalled runs do until a stall has seen its text.
+// stalled calls do until a stall has matched its text.
 func (s *stack) stalled(stall *harness.Stall, do func()) {
 	s.t.Helper()
 	s.t.Cleanup(stall.Close)
@@ -41,7 +41,7 @@ func (s *stack) stalled(stall *harness.Stall, do func()) {
 	select {
 	case <-stall.Stalled():
 	case <-s.ctx.Done():
-		s.t.Fatal("what was to be stalled never came")
+		s.t.Fatal("the text to stall was never sent")
 	}
 }
 
@@ -53,8 +53,8 @@ func (s *stack) letters(eventID string) int64 {
 	return n
 }
 
-// TestKilledWhileADeadLetterIsKept: the letter is inserted, its message is not acknowledged. It comes again, and is one
-// letter.
+// TestKilledWhileADeadLetterIsKept: the letter is inserted, and its message is not acknowledged. The message is delivered again, and there is
+// one letter.
 func TestKilledWhileADeadLetterIsKept(t *testing.T) {
 	s := newStack(t)
 	stall, err := harness.NewStall(mongoHost(t), "dead.received")
@@ -75,8 +75,8 @@ func TestKilledWhileADeadLetterIsKept(t *testing.T) {
 	s.audit()
 }
 
-// TestKilledWhileADeadLetterIsReplayed: between the decision and the send, and between the send and the outcome. The
-// letter says that its outcome is not known, and replaying it again finishes it; its effect comes once.
+// TestKilledWhileADeadLetterIsReplayed: the process is killed between the decision and the send, or between the send and the outcome. The letter
+// reports an unknown outcome, and a second replay finishes it; its effect happens once.
 func TestKilledWhileADeadLetterIsReplayed(t *testing.T) {
 	broker, err := url.Parse(amqpURL())
 	require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestKilledWhileADeadLetterIsReplayed(t *testing.T) {
 	}
 }
 
-// TestTheAPIAloneReplays: without a broker it is ready and shows letters, and a replay is no decision; with one it sends.
+// TestTheAPIAloneReplays: without a broker, an API process is ready and shows letters, and a replay records no decision; with a broker it replays.
 func TestTheAPIAloneReplays(t *testing.T) {
 	s := newStack(t)
 	s.start()

@@ -29,7 +29,7 @@ func types(items []harness.Item) []string {
 	return names
 }
 
-// dead waits until the letter of an event is kept.
+// dead waits until the letter of an event is stored.
 func (s *stack) dead(eventID string) harness.DeadLetter {
 	s.t.Helper()
 	l, err := s.client.AwaitDead(s.ctx, func(l harness.DeadLetter) bool { return l.EventID == eventID })
@@ -45,7 +45,7 @@ func (s *stack) letter(id, status string) harness.DeadLetter {
 	return l
 }
 
-// refusedReplay expects that a replay is refused, and why.
+// refusedReplay requires that a replay is refused with a reason.
 func (s *stack) refusedReplay(id, why string) {
 	s.t.Helper()
 	response, err := s.client.Replay(s.ctx, id, nil)
@@ -56,7 +56,7 @@ func (s *stack) refusedReplay(id, why string) {
 	require.Contains(s.t, p.Detail, why)
 }
 
-// TestADeadLetterIsFixedFromTheTerminal: list, show, fix, look ahead, replay; then the order completes.
+// TestADeadLetterIsFixedFromTheTerminal: list, show, repair, dry run, replay; then the order completes.
 func TestADeadLetterIsFixedFromTheTerminal(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -110,7 +110,7 @@ func TestADeadLetterIsFixedFromTheTerminal(t *testing.T) {
 	require.Contains(t, out, "it has already been replayed")
 	out, err = s.cli("dead-letters", "list")
 	require.NoError(t, err)
-	require.NotContains(t, out, letter.ID, "what is settled is not listed unless asked for")
+	require.NotContains(t, out, letter.ID, "handled letters are listed on request only")
 	report := s.audit()
 	require.Equal(t, int64(2), report.Committed[sku])
 	require.Equal(t, eventID, report.Streams["order-"+id][0].CausationID, "an event without effect keeps its id")
@@ -133,8 +133,7 @@ func (s *stack) noPayloadInEvents(secret, stream string) {
 	}
 }
 
-// TestDeadLettersOfAllKinds: unreadable, contradictory and unknown messages, each with what a replay of it
-// would do; then a set of them is replayed.
+// TestDeadLettersOfAllKinds: unreadable, contradictory and unknown messages, each with the result of a dry run; then a set of them is replayed.
 func TestDeadLettersOfAllKinds(t *testing.T) {
 	s := newStack(t)
 	s.start("SIGNAL_PARK_MAX=1s")
@@ -149,7 +148,7 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 	require.Equal(t, "malformed", l.Reason)
 	require.Equal(t, "base64", l.PayloadEncoding)
 	require.Equal(t, "/wAB/g==", l.Payload)
-	require.Equal(t, "order.created", l.Type, "the routing key tells")
+	require.Equal(t, "order.created", l.Type, "the routing key is the type")
 	require.Equal(t, map[string]any{"x-tenant": "blue", "n": float64(7)}, l.Headers)
 
 	o := harness.NewOrder(sku, 1, "tok_visa")
@@ -167,7 +166,7 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 	require.Equal(t, "would be refused again because of conflict: order "+o.ID+" exists with different content", run.Would)
 	response, err := s.client.Do(s.ctx, http.MethodPost, "/v1/dead-letters/"+l.ID+"/discard", map[string]string{})
 	require.NoError(t, err)
-	require.NoError(t, response.Into(http.StatusUnprocessableEntity, nil), "a discard says why")
+	require.NoError(t, response.Into(http.StatusUnprocessableEntity, nil), "a discard requires a note")
 	out, err := s.cli("dead-letters", "discard", l.ID, "--note", "the shop sent it twice")
 	require.NoError(t, err, out)
 	s.refusedReplay(s.letter(l.ID, "discarded").ID, "it has been discarded")
@@ -217,7 +216,7 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page, 1)
 
-	// More than a MongoDB document takes, and no more than RabbitMQ does by default from 4.0 on: 16 MiB.
+	// Larger than a MongoDB document may be, and not larger than RabbitMQ from 4.0 allows by default: 16 MiB.
 	large := uuid.NewString()
 	huge := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 	require.NoError(t, s.bus.PublishRaw(s.ctx, harness.Exchange, "order.created", amqp.Publishing{MessageId: large, Body: huge, DeliveryMode: amqp.Persistent}))
@@ -226,12 +225,11 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 	require.Equal(t, "omitted", l.PayloadEncoding)
 	out, err = s.cli("dead-letters", "show", l.ID, "--body")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, strings.Index(out, string(huge)), 0, "%d bytes instead of %d, and what is said about slow commands", len(out), len(huge))
+	require.GreaterOrEqual(t, strings.Index(out, string(huge)), 0, "%d bytes instead of %d, without the log lines about slow commands", len(out), len(huge))
 	s.audit()
 }
 
-// TestReplayLoopIsStopped: each death is a new letter that tells where it came from, and the fourth replay is
-// for those who insist.
+// TestReplayLoopIsStopped: each failure is a new letter with the ID of the letter that was replayed, and the fourth replay requires force.
 func TestReplayLoopIsStopped(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -261,7 +259,7 @@ func TestReplayLoopIsStopped(t *testing.T) {
 	s.audit()
 }
 
-// limited is a message as the broker dead-letters it when it was delivered too often.
+// limited is a message that the broker dead-lettered because of its delivery limit.
 func limited(t *testing.T, id, sku string, quantity int) amqp.Publishing {
 	body, err := json.Marshal(harness.Event(id, "stock.received", sku, map[string]any{"sku": sku, "quantity": quantity}))
 	require.NoError(t, err)
@@ -274,8 +272,8 @@ func limited(t *testing.T, id, sku string, quantity int) amqp.Publishing {
 	}
 }
 
-// TestMessageOverTheDeliveryLimitIsTriedOnce: a healthy message is handled; one that ends the process is not tried a second
-// time, and no request waits for it.
+// TestMessageOverTheDeliveryLimitIsTriedOnce: a valid message is handled; a message that ends the process is not handled a second time, and no
+// request waits for it.
 func TestMessageOverTheDeliveryLimitIsTriedOnce(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -291,7 +289,7 @@ func TestMessageOverTheDeliveryLimitIsTriedOnce(t *testing.T) {
 	require.Equal(t, int64(6), stock.OnHand)
 	s.refusedReplay(l.ID, "already been handled")
 
-	// The next one ends the process while it is handled: its receipt never reaches the server.
+	// The process ends while it handles the next message: its receipt never reaches the server.
 	s.service.Kill()
 	stall, err := harness.NewStall(mongoHost(t), "stock.added")
 	require.NoError(t, err)

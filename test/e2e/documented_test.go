@@ -32,7 +32,7 @@ func TestTheDocumentedCommands(t *testing.T) {
 	s.audit()
 }
 
-// follow executes the blocks of a page, and returns how many it executed.
+// follow executes the blocks of a page and returns their number.
 func (s *stack) follow(page testdoc.Page) (executed int) {
 	s.t.Helper()
 	// Temporal remembers the IDs of earlier runs of this test.
@@ -91,10 +91,10 @@ func (s *stack) follow(page testdoc.Page) (executed int) {
 // orderID is an order of a page, which gives it an ID of its own.
 var orderID = regexp.MustCompile(`shop-\d+`)
 
-// varying is what differs between two executions: UUIDs, times, the width of columns, and what the page leaves out.
+// varying matches what differs between two executions: UUIDs, times, the width of columns, and omissions of the page.
 var varying = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d\d:\d\d:\d\d\.\d{3}|\s+|…`)
 
-// documented makes a pattern of output in a page.
+// documented returns a pattern for output in a page.
 func documented(text string) string {
 	text = strings.TrimSpace(text)
 	var pattern strings.Builder

@@ -15,7 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// awaitStream waits until a stream has an event, and returns the stream. Without types any event will do.
+// awaitStream waits until a stream has an event of one of the types, or any event without types, and returns the stream.
 func (s *stack) awaitStream(name string, types ...string) (stream []audit.Document) {
 	s.t.Helper()
 	require.NoError(s.t, harness.Poll(s.ctx, 100*time.Millisecond, func() bool {
@@ -41,8 +41,7 @@ func (s *stack) types(orderID string) []string {
 	return types
 }
 
-// TestACancellationComesBeforeItsOrder: the order is cancelled when it comes, long after the cancellation became a dead
-// letter.
+// TestACancellationComesBeforeItsOrder: the order arrives long after its cancellation became a dead letter, and is cancelled.
 func TestACancellationComesBeforeItsOrder(t *testing.T) {
 	s := newStack(t)
 	s.start("SIGNAL_PARK_MAX=1s")
@@ -70,7 +69,7 @@ func TestACancellationComesBeforeItsOrder(t *testing.T) {
 	require.Zero(t, report.Net[o.ID])
 }
 
-// TestOneIDForEveryEventOfAnOrder: the payment that comes late has the id of the event that created its order.
+// TestOneIDForEveryEventOfAnOrder: the events of a late payment have the correlation ID of the event that created the order.
 func TestOneIDForEveryEventOfAnOrder(t *testing.T) {
 	s := newStack(t)
 	s.start("PAYMENT_PENDING_DEADLINE=1s")
@@ -83,7 +82,7 @@ func TestOneIDForEveryEventOfAnOrder(t *testing.T) {
 	require.Zero(t, s.audit().Net[o.ID])
 }
 
-// TestShipmentFieldsOfOtherTypes: the parcel is on its way, whatever its event says besides, and without any source and type.
+// TestShipmentFieldsOfOtherTypes: an order is shipped although fields of its event have other types, and although source and type are missing.
 func TestShipmentFieldsOfOtherTypes(t *testing.T) {
 	s := newStack(t)
 	s.start()

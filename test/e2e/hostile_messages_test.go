@@ -48,7 +48,7 @@ func junkHeaders(r *rand.Rand) amqp.Table {
 func TestHostileMessages(t *testing.T) {
 	s := newStack(t)
 	service := s.start("LOG_LEVEL=warn")
-	// The client library closes a connection that gets some of these headers, and the tap's has no filter. This one gets nothing.
+	// The client library closes a connection that receives some of these headers, as the connection of the tap would. This connection receives none.
 	bus, err := harness.Dial(testenv.AMQP(t))
 	require.NoError(t, err)
 	t.Cleanup(bus.Close)

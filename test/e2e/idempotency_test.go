@@ -45,9 +45,9 @@ func TestTheSameKeyTwentyTimesAtOnceIsOneOrder(t *testing.T) {
 		unanswered = unanswered || r.Tries > 1
 	}
 	require.Len(t, ids, 1)
-	require.LessOrEqual(t, fresh, 1, "one request made the order, the others were told so")
-	// A server that took too long may have left the one that made it without its answer: what was sent again found the order.
-	require.True(t, fresh == 1 || unanswered, "one request made the order, and was told so")
+	require.LessOrEqual(t, fresh, 1, "one request placed the order, the others returned it")
+	// If a server was too slow, the request that placed the order may have no answer; its repetition then found the order.
+	require.True(t, fresh == 1 || unanswered, "one request placed the order and was answered with 201 or 202")
 	report := s.audit()
 	require.Len(t, report.Orders, 1)
 	require.Equal(t, int64(1), report.Committed[sku])
@@ -61,8 +61,8 @@ func TestTheSameKeyTwentyTimesAtOnceIsOneOrder(t *testing.T) {
 	require.Equal(t, "idempotency_conflict", problem.Code)
 }
 
-// TestOrdersWithoutAKeyAreOrdersOfTheirOwn: nothing tells two of them from one that is sent again. A client without a key learns
-// from 503 that it does not know whether its order was placed: what is sent then is one more.
+// TestOrdersWithoutAKeyAreOrdersOfTheirOwn: without a key, a repeated request is a second order. After a 503 a client without a key does not
+// know whether its order was placed: the next request places another one.
 func TestOrdersWithoutAKeyAreOrdersOfTheirOwn(t *testing.T) {
 	s := newStack(t)
 	s.start()

@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestIDsOfShops: orders, customers and SKUs have the IDs of their shops, over REST and by event, until they are cancelled or complete.
+// TestIDsOfShops: orders, customers and SKUs keep the IDs of their shops, over REST and by event, until the orders are cancelled or complete.
 func TestIDsOfShops(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -49,7 +49,7 @@ func TestIDsOfShops(t *testing.T) {
 	require.Empty(t, report.Open())
 }
 
-// TestAnOrderOfAnotherContentUnderAShopsID: REST and the bus know one order by one ID.
+// TestAnOrderOfAnotherContentUnderAShopsID: an order that is placed over REST and by event with one ID is one order.
 func TestAnOrderOfAnotherContentUnderAShopsID(t *testing.T) {
 	s := newStack(t)
 	s.start()

@@ -13,7 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestBadInput: a clear error over REST, a dead letter with its reason over the bus, and nothing half done.
+// TestBadInput: invalid input gets an error over REST, becomes a dead letter with its reason over the bus, and has no effect.
 func TestBadInput(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -94,7 +94,7 @@ func TestBadInput(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, c.reason, dead.Reason)
 				require.Contains(t, dead.Detail, c.detail)
-				require.Equal(t, string(c.body), dead.Payload, "the dead letter is what was sent")
+				require.Equal(t, string(c.body), dead.Payload, "the dead letter has the original message")
 			})
 		}
 	})
@@ -103,7 +103,7 @@ func TestBadInput(t *testing.T) {
 	require.Equal(t, int64(10), report.OnHand[sku])
 }
 
-// TestFormats: every format that its senders have makes the same order.
+// TestFormats: an event in any supported format places the same order.
 func TestFormats(t *testing.T) {
 	s := newStack(t)
 	s.start()

@@ -32,15 +32,14 @@ var cancels = map[string]func(s *stack, orderID string){
 	},
 }
 
-// TestCancellationsOfAllSourcesAgree: whoever asks, and whatever the saga does at that moment, the order ends the
-// same way, by the same events.
+// TestCancellationsOfAllSourcesAgree: a cancellation from any source, during any step, leads to the same end with the same events.
 func TestCancellationsOfAllSourcesAgree(t *testing.T) {
 	s := newStack(t)
 	s.start("SIMULATOR_OUTAGE=10m", "AUTHORIZE_DEADLINE=10m")
 	sku := s.sku(100)
 	for moment, c := range map[string]struct {
 		fulfillment, method string
-		// reached waits until the saga is there.
+		// reached waits until the saga has reached this state.
 		reached  func(orderID string)
 		timeline []string
 	}{
@@ -80,8 +79,8 @@ func (s *stack) awaitStatus(orderID, status string) {
 	require.NoError(s.t, err)
 }
 
-// awaitRetries waits until the regular activity that authorizes the order's payment has been tried twice. Others may be there:
-// what the broker did not confirm at once is published by one, too.
+// awaitRetries waits until the regular activity that authorizes the order's payment has been attempted twice. The run may have other regular
+// activities: one publishes what the broker did not confirm at once.
 func (s *stack) awaitRetries(orderID string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -89,11 +88,11 @@ func (s *stack) awaitRetries(orderID string) {
 		return err == nil && slices.ContainsFunc(d.GetPendingActivities(), func(a *workflow.PendingActivityInfo) bool {
 			return a.GetActivityType().GetName() == "payment.Authorize" && a.GetAttempt() > 1
 		})
-	}, patience, 20*time.Millisecond, "the gateway is asked again and again")
+	}, patience, 20*time.Millisecond, "the call of the gateway is retried")
 }
 
-// TestAResetOrderGoesOnFromTheLog: an order that waits is reset to each point of its history, and an order that has
-// ended too. What the log knows is not done again.
+// TestAResetOrderGoesOnFromTheLog: a waiting order and an ended order are reset to each point of their histories. No step that the log has is
+// repeated.
 func TestAResetOrderGoesOnFromTheLog(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -135,7 +134,7 @@ func (s *stack) resetEverywhere(orderID string) {
 	require.NoError(s.t, err)
 	run := described.GetWorkflowExecutionInfo().GetExecution().GetRunId()
 	var points []int64
-	// The log may be ahead of the history: what a task has done is known here when the task completes.
+	// The log may be ahead of the history, which has the effects of a task when the task completes.
 	require.Eventually(s.t, func() bool {
 		points = s.completedTasks(id, run)
 		return len(points) > 0
@@ -163,8 +162,8 @@ func (s *stack) completedTasks(id, run string) (events []int64) {
 	return events
 }
 
-// TestSignalsOfATerminatedRunAreKept: a cancellation is acknowledged while no worker runs, and the workflow is
-// terminated before one has seen it. The event is not sent again.
+// TestSignalsOfATerminatedRunAreKept: a cancellation is acknowledged while no worker runs, and the workflow is terminated before a worker has
+// seen it. The event is not sent again.
 func TestSignalsOfATerminatedRunAreKept(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -191,7 +190,7 @@ func TestSignalsOfATerminatedRunAreKept(t *testing.T) {
 	s.published(s.audit(), o.ID)
 }
 
-// signalled reports whether a workflow has got a signal.
+// signalled reports whether a workflow has received a signal.
 func (s *stack) signalled(id string) bool {
 	return s.hasEvent(id, enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// marshal is JSON as one writes it on a command line.
+// marshal returns JSON as it is written on a command line.
 func marshal(t *testing.T, v any) string {
 	t.Helper()
 	raw, err := json.Marshal(v)
@@ -27,7 +27,7 @@ func marshal(t *testing.T, v any) string {
 	return string(raw)
 }
 
-// ordered is an order with an id of its own, as another service would send it.
+// ordered returns an order with a new ID, as another service would send it.
 func ordered(prefix, sku, method string) harness.Order {
 	o := harness.NewOrder(sku, 1, method)
 	o.ID = prefix + "-" + sku
@@ -75,8 +75,8 @@ func (s *stack) deletes(queue string) {
 	})
 }
 
-// TestGoExamples runs examples/go: one publishes an order, another one listens, drops a duplicate, and does not miss
-// what comes while it is away.
+// TestGoExamples runs examples/go: the publisher sends an order; the consumer drops a duplicate and does not miss events that are published
+// while it is down.
 func TestGoExamples(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -99,7 +99,7 @@ func TestGoExamples(t *testing.T) {
 	s.settled(first.ID) // from here on only this test publishes about it
 	s.republish(s.heard(first.ID, "order.completed"))
 	listener.await(`^duplicate order\.completed ` + first.ID + ` 7$`)
-	// It gets one message at a time: when it has the first of another order, it has acknowledged all of this one.
+	// It receives one message at a time: with the first message of another order, all messages of this order are acknowledged.
 	other := ordered("go-other", sku, "tok_visa")
 	place(other)
 	listener.await(`^handled order\.accepted ` + other.ID)
@@ -116,7 +116,7 @@ func TestGoExamples(t *testing.T) {
 	s.audit()
 }
 
-// TestShellExample runs examples/shell with the plainest shell there is.
+// TestShellExample runs examples/shell with sh.
 func TestShellExample(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -138,7 +138,7 @@ func TestShellExample(t *testing.T) {
 	require.Eventually(t, func() bool { return s.depth(harness.Inbox) == 0 && s.audit().OnHand[sku] == 6 }, patience, tick, "5, and 2 once, less 1")
 	stock, err := s.client.Stock(s.ctx, sku)
 	require.NoError(t, err)
-	require.EqualValues(t, 6, stock.OnHand, "the API says what the documents say")
+	require.EqualValues(t, 6, stock.OnHand, "the API agrees with the documents")
 }
 
 // virtualHost creates a virtual host for this test, and returns its URL and name.
@@ -160,7 +160,7 @@ func virtualHost(t *testing.T) (url, name string) {
 	return strings.TrimSuffix(url, "/") + "/" + name, name
 }
 
-// TestPublishWithoutSubscriber: every way to publish says so, where there is an exchange and no queue that takes the event.
+// TestPublishWithoutSubscriber: every publisher reports that no queue is bound for the event.
 func TestPublishWithoutSubscriber(t *testing.T) {
 	url, name := virtualHost(t)
 	bus, err := harness.Dial(url)
@@ -182,7 +182,7 @@ func TestPublishWithoutSubscriber(t *testing.T) {
 	}
 }
 
-// TestPublishAndTail tries the bus by hand, over a restart of the broker.
+// TestPublishAndTail uses the commands publish and tail across a restart of the broker.
 func TestPublishAndTail(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -198,7 +198,7 @@ func TestPublishAndTail(t *testing.T) {
 	publish := func(args ...string) string {
 		cmd := exec.CommandContext(s.ctx, binary, append([]string{"publish", "--timeout", "2m"}, args...)...)
 		var said bytes.Buffer
-		// What it says elsewhere is how far it is, when that takes longer than a second.
+		// Standard error has the progress of commands that take longer than a second.
 		cmd.Env, cmd.Stderr = env, &said
 		out, err := cmd.Output()
 		require.NoError(t, err, "%s%s", out, &said)
@@ -220,14 +220,14 @@ func TestPublishAndTail(t *testing.T) {
 	about.await(`order\.confirmed +` + o.ID + ` +4 `)
 	s.devstack("stop", "rabbitmq")
 	about.await("^no connection, trying again: ")
-	// What happens meanwhile comes from the log.
+	// Events that are published meanwhile are read from the log.
 	cancelled, err := s.client.Cancel(s.ctx, o.ID, "ordered twice")
 	require.NoError(t, err)
 	require.Less(t, cancelled.Status, 300)
 	_, err = s.client.AwaitStatus(s.ctx, o.ID, "cancelled")
 	require.NoError(t, err)
 	s.devstack("start", "rabbitmq")
-	s.bus.Close() // it died with the broker
+	s.bus.Close() // the broker has closed this connection
 	s.bus, err = harness.Dial(amqpURL())
 	require.NoError(t, err)
 	t.Cleanup(s.bus.Close)

@@ -21,7 +21,7 @@ func (s *stack) unpaid(sku, method string) string {
 	return placed.ID
 }
 
-// pays has the payer pay, as one event that comes so many times.
+// pays publishes payment.succeeded: one event, so many times.
 func (s *stack) pays(orderID, eventID string, times int) {
 	s.t.Helper()
 	for range times {
@@ -30,13 +30,13 @@ func (s *stack) pays(orderID, eventID string, times int) {
 	}
 }
 
-// awaitLate waits until a stream of what came late holds an event.
+// awaitLate waits until the stream of late events of an order has an event.
 func (s *stack) awaitLate(orderID, eventType string) []audit.Document {
 	s.t.Helper()
 	return s.awaitStream("late-"+orderID, eventType)
 }
 
-// lateTypes lists the types of what came late for an order.
+// lateTypes lists the types in the stream of late events of an order.
 func lateTypes(stream []audit.Document) []string {
 	var types []string
 	for _, d := range stream {
@@ -47,7 +47,7 @@ func lateTypes(stream []audit.Document) []string {
 
 var givenBack = []string{"event.late", "payment.arrived_late", "payment.refunded"}
 
-// TestMoneyThatComesTooLate is given back, once, however often its event comes and whoever is killed.
+// TestMoneyThatComesTooLate: late money is refunded once, although its event is repeated and the service is killed.
 func TestMoneyThatComesTooLate(t *testing.T) {
 	s := newStack(t)
 	first := s.start("PAYMENT_PENDING_DEADLINE=1s")
@@ -139,7 +139,7 @@ func TestLateEventsNeedAttention(t *testing.T) {
 	require.Contains(t, out, "exception_on_record")
 }
 
-// showsSaga asserts how /v1/sagas shows a saga of a flow that has no end: in the list, alone, by its events, and that it cannot be cancelled.
+// showsSaga checks a saga of a flow without an end in /v1/sagas: its list entry, its resource, its events, and that it cannot be cancelled.
 func (s *stack) showsSaga(flow, id, status string) {
 	s.t.Helper()
 	type saga struct {
@@ -177,7 +177,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// TestALateSagaThatWasTerminated is started again by the check.
+// TestALateSagaThatWasTerminated: reconcile starts the saga again.
 func TestALateSagaThatWasTerminated(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", earlyAttention)
@@ -198,7 +198,7 @@ func TestALateSagaThatWasTerminated(t *testing.T) {
 	out, err = s.cli("reconcile")
 	require.NoError(t, err, out)
 
-	// Whoever decides about what has no run starts one.
+	// An intervention for a saga without a run starts one.
 	id = s.unpaid(s.sku(10), "tok_late_refund_stuck")
 	s.pays(id, "evt-2", 1)
 	_, err = s.client.AwaitStuck(s.ctx, id, "refund")

@@ -1,4 +1,4 @@
-// Package e2e runs the service as its users do, on real servers, and pulls plugs. Run it with `make test`, or with
+// Package e2e tests the service as users run it, on real servers, which the tests stop and kill. Run it with `make test`, or with
 // `devstack exec -- go test ./test/e2e`.
 package e2e
 
@@ -33,6 +33,9 @@ import (
 // binary is the service, built once for all tests, with the race detector when the tests have it.
 var binary string
 
+// binaryVariable names a binary of the service that is built already.
+const binaryVariable = "ORDERSAGA_E2E_BINARY"
+
 func TestMain(m *testing.M) {
 	code, err := runAll(m)
 	if err != nil {
@@ -52,7 +55,9 @@ func runAll(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(folder)
 	binary = filepath.Join(folder, "ordersaga")
-	if os.Getenv("MONGODB_URI") != "" {
+	if built := os.Getenv(binaryVariable); built != "" {
+		binary = built
+	} else if os.Getenv("MONGODB_URI") != "" {
 		args := append([]string{"build", "-o", binary}, raceFlags...)
 		build := exec.Command("go", append(args, "../../cmd/ordersaga")...)
 		build.Stdout, build.Stderr = os.Stdout, os.Stderr
@@ -69,7 +74,7 @@ func runAll(m *testing.M) (int, error) {
 	return code, nil
 }
 
-// stack is what a test has around it.
+// stack has the servers, the service and the clients of a test.
 type stack struct {
 	t        *testing.T
 	ctx      context.Context
@@ -82,21 +87,21 @@ type stack struct {
 	database string
 	// namespace is the Temporal namespace that the test works in.
 	namespace string
-	// crowds counts what was sent in crowds, so that no two orders have the same key.
+	// crowds counts the orders that were sent in crowds: no two orders have the same key.
 	crowds int
 
 	mu      sync.Mutex
 	changed chan struct{}
 }
 
-// current returns the client of the running service, and a channel that is closed when another one takes over.
+// current returns the client of the running service, and a channel that is closed when another process replaces it.
 func (s *stack) current() (harness.Client, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.client, s.changed
 }
 
-// testTimeout bounds one test. It is far from what a test takes: a machine at a tenth of its speed is no failure.
+// testTimeout bounds one test. It is much longer than a test takes: a slow machine must not cause a failure.
 func testTimeout() time.Duration {
 	if os.Getenv("ORDERSAGA_LONG") != "" {
 		return 40 * time.Minute
@@ -105,20 +110,20 @@ func testTimeout() time.Duration {
 }
 
 const (
-	// patience is how long a test waits for what must come. It guards against hanging alone, and is bounded by testTimeout too.
-	// It is longer than the longest wait queue: what the service could not handle three times comes again after five minutes.
+	// patience bounds how long a test waits for something that must happen. It only prevents that a test hangs. It is longer than the delay of
+	// the longest wait queue: a message that failed three times is delivered again after five minutes.
 	patience = 6 * time.Minute
-	// longestWait is the longest that the service lets a client wait for the end of an order.
+	// longestWait is the longest time for which a request may wait for the end of an order.
 	longestWait = time.Minute
 )
 
-// sharedVariable names a folder that processes have in common which divide the tests among themselves, each with servers of its own.
+// sharedVariable names a folder. Processes with the same folder share the tests; each of them has its own servers.
 const sharedVariable = "ORDERSAGA_E2E_SHARED"
 
 // taken are the tests that this process runs.
 var taken sync.Map
 
-// take skips a test that another process runs: the first one that comes to a test takes it.
+// take skips a test that another process runs: the first process that reaches a test runs it.
 func take(t *testing.T) {
 	t.Helper()
 	folder := os.Getenv(sharedVariable)
@@ -137,8 +142,8 @@ func take(t *testing.T) {
 	taken.Store(t.Name(), true)
 }
 
-// newStack connects to the servers. The database is the test's own; tests run one after the other, because a
-// service works on everything in the namespace.
+// newStack connects to the servers and creates a database for the test. Tests run one after the other, because a service works on all sagas of
+// the namespace.
 func newStack(t *testing.T) *stack {
 	t.Helper()
 	take(t)
@@ -166,7 +171,7 @@ func newStack(t *testing.T) *stack {
 	return s
 }
 
-// dialTemporal connects to a namespace. The SDK gives a server five seconds to say what it can.
+// dialTemporal connects to a namespace. By default the SDK waits only five seconds for the capabilities of the server.
 func (s *stack) dialTemporal(address, namespace string) client.Client {
 	s.t.Helper()
 	c, err := client.DialContext(s.ctx, client.Options{
@@ -177,14 +182,13 @@ func (s *stack) dialTemporal(address, namespace string) client.Client {
 	return c
 }
 
-// leaveNothing removes the sagas of a failed test, so that the next one is not disturbed by sagas whose
-// log is gone.
+// leaveNothing removes the sagas of a failed test: their log is deleted, and they would disturb the next test.
 func (s *stack) leaveNothing() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	open, err := s.temporal.ListOpenWorkflow(ctx, &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: s.namespace, MaximumPageSize: 1000})
 	if err != nil {
-		s.t.Logf("list what runs: %v", err)
+		s.t.Logf("list open workflows: %v", err)
 		return
 	}
 	for _, delay := range []string{"", ".wait.5s", ".wait.30s", ".wait.5m"} {
@@ -192,11 +196,11 @@ func (s *stack) leaveNothing() {
 	}
 	s.bus.Purge(harness.DeadQueue)
 	for _, w := range open.GetExecutions() {
-		_ = s.temporal.TerminateWorkflow(ctx, w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), "its test is over")
+		_ = s.temporal.TerminateWorkflow(ctx, w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), "the test has ended")
 	}
 }
 
-// start runs the service and makes sure that it is gone when the test ends.
+// start runs the service and ends it with the test.
 func (s *stack) start(env ...string) *harness.Service {
 	s.t.Helper()
 	return s.startWith(harness.Options{}, env...)
@@ -205,7 +209,7 @@ func (s *stack) start(env ...string) *harness.Service {
 // startWith is start with options.
 func (s *stack) startWith(o harness.Options, env ...string) *harness.Service {
 	s.t.Helper()
-	// Tests share Temporal, and a check would take the sagas of the others for its own.
+	// Tests share Temporal, and reconcile would report the sagas of other tests.
 	o.Binary, o.Env = binary, append([]string{"MONGODB_DATABASE=" + s.database, "LOG_LEVEL=info", "LOG_FORMAT=json", "RECONCILE_EVERY=0"}, env...)
 	service, err := harness.Start(s.ctx, o)
 	require.NoError(s.t, err)
@@ -226,7 +230,7 @@ func (s *stack) startWith(o harness.Options, env ...string) *harness.Service {
 	return service
 }
 
-// interesting leaves out the requests that were answered as they should be: a thousand of them would hide the failure.
+// interesting leaves out successful requests: a thousand of them would hide the failure.
 func interesting(log string) string {
 	lines := strings.Split(log, "\n")
 	lines = slices.DeleteFunc(lines, func(l string) bool {
@@ -263,7 +267,7 @@ func (s *stack) audit() *audit.Report {
 	return report
 }
 
-// published waits until the bus has got every event of an order, and compares ids and order with the log.
+// published waits until every event of an order was on the bus, and compares their IDs and their order with the log.
 func (s *stack) published(report *audit.Report, orderID string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, patience)

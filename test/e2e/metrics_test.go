@@ -56,7 +56,7 @@ func TestMetrics(t *testing.T) {
 	_, err = s.client.AwaitStuck(s.ctx, stuck.ID, "capture")
 	require.NoError(t, err)
 	require.NoError(t, s.bus.PublishRaw(s.ctx, harness.Exchange, "order.created", amqp.Publishing{MessageId: "broken", Body: []byte("{")}))
-	// The list says otherwise than the log.
+	// The list differs from the log.
 	_, err = s.db.Collection("orders").UpdateByID(s.ctx, placed.ID, bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: "failed"}}}})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -131,14 +131,14 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 
-	// What is counted after a scrape has a rate.
+	// A counter that increases after a scrape has a rate.
 	require.Equal(t, "completed", s.place(harness.NewOrder(sku, 1, "tok_visa")).Status)
 	require.Equal(t, "rejected", s.place(harness.NewOrder(sku, 1, "tok_declined")).Status)
 	p.answersDashboards(filepath.Join("..", "..", "deploy", "grafana"))
 	p.evaluatesRules()
 }
 
-// lazy is a text that is made when it is printed.
+// lazy is a text that is computed when it is printed.
 type lazy func() string
 
 func (l lazy) String() string { return l() }

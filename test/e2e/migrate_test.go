@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// TestMigrate creates everything on empty servers, and finds it again.
+// TestMigrate: the command creates everything on empty servers, and changes nothing when it runs again.
 func TestMigrate(t *testing.T) {
 	s := newStack(t)
 	s.registerNamespace()

@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	// leastNode is what NestJS 12 needs.
+	// leastNode is the oldest version that NestJS 12 supports.
 	leastNode = 20
 	// npmTimeout bounds installing and building the example.
 	npmTimeout = 8 * time.Minute
 )
 
-// lackingNode ends a test that needs Node.js: where it was promised the test fails, elsewhere it is skipped.
+// lackingNode ends a test that needs Node.js: the test fails if ORDERSAGA_REQUIRE_NODE is set, otherwise it is skipped.
 func lackingNode(t *testing.T, reason string) {
 	t.Helper()
 	if os.Getenv("ORDERSAGA_REQUIRE_NODE") != "" {
@@ -119,7 +119,7 @@ func (n shop) place(o harness.Order, headers ...string) shopOrder {
 	return placed
 }
 
-// awaits waits until what the shop knows about an order satisfies the test. It polls: the shop is another process.
+// awaits waits until the state of an order in the shop satisfies a condition. It polls: the shop is another process.
 func (n shop) awaits(orderID string, enough func(shopOrder) bool) shopOrder {
 	n.s.t.Helper()
 	var seen shopOrder
@@ -130,7 +130,7 @@ func (n shop) awaits(orderID string, enough func(shopOrder) bool) shopOrder {
 	return seen
 }
 
-// asks requests a cancellation until it is replied to: a reply may be lost, or come too late for the shop.
+// asks requests a cancellation until there is a reply: a reply may be lost, or arrive after the shop's timeout.
 func (n shop) asks(path string, status int, into any) {
 	n.s.t.Helper()
 	var last harness.Response
@@ -145,8 +145,7 @@ func (n shop) asks(path string, status int, into any) {
 func ends(o shopOrder) bool { return o.Status == "completed" || o.Status == "rejected" }
 
 // TestANestJSShopGetsSagas: the shop of examples/nestjs publishes its plain events and CamelCase classes, listens with
-// @EventPattern on a queue of its own, and sends to the inbox with its ClientProxy. Nothing here knows that it is not
-// another service of ours.
+// @EventPattern on a queue of its own, and sends to the inbox with its ClientProxy.
 func TestANestJSShopGetsSagas(t *testing.T) {
 	s := newStack(t)
 	folder := nestShop(t)
@@ -160,7 +159,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	placed := nest.place(ordered("nest", sku, "tok_visa"), "x-correlation-id", "checkout-42")
 	require.Equal(t, "checkout-42", placed.CorrelationID)
 	seen := nest.awaits(placed.OrderID, ends)
-	seen.Duplicates = 0 // the service publishes again what the broker does not confirm at once
+	seen.Duplicates = 0 // the service publishes unconfirmed events again
 	require.Equal(t, shopOrder{
 		OrderID: placed.OrderID, Status: "completed", CorrelationID: "checkout-42", Handled: []string{"order.completed"},
 	}, seen)
@@ -170,7 +169,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 		require.Equal(t, "checkout-42", m.CorrelationId, "%s", m.Type)
 	}
 
-	// What is sent twice, either way, happens once.
+	// A repeated event or request has one effect.
 	s.settled(placed.OrderID) // from here on only this test publishes about it
 	before := nest.awaits(placed.OrderID, ends).Duplicates
 	s.republish(created)
@@ -178,7 +177,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	seen = nest.awaits(placed.OrderID, func(o shopOrder) bool { return o.Duplicates > before })
 	require.Equal(t, []string{"order.completed"}, seen.Handled)
 
-	// One that is rejected, and one that the shop ships when it hears that the warehouse shall.
+	// A rejected order, and an order that the shop ships after order.confirmed.
 	refused := nest.place(ordered("nest-declined", sku, "tok_declined"))
 	seen = nest.awaits(refused.OrderID, ends)
 	require.Equal(t, []string{"rejected", "payment_declined", refused.CorrelationID}, []string{seen.Status, seen.Reason, seen.CorrelationID})
@@ -193,7 +192,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 
 	cancelled := s.cancelsByRequest(nest, sku)
 
-	// What comes while the shop is down is heard when it is back.
+	// Events that are published while the shop is down arrive when it is up again.
 	nest.kill()
 	missed := ordered("nest-missed", sku, "tok_visa")
 	_, err = s.bus.Publish(s.ctx, "order.created", missed.ID, missed)
@@ -210,7 +209,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 		s.published(report, o)
 	}
 
-	// The shop outlives its broker: what it publishes in between waits.
+	// The shop survives a restart of the broker: events that it publishes meanwhile wait.
 	s.devstack("stop", "rabbitmq")
 	s.devstack("start", "rabbitmq")
 	after := nest.place(ordered("nest-after", sku, "tok_visa"))
@@ -237,7 +236,7 @@ func (s *stack) cancelsByRequest(nest shop, sku string) string {
 	return unpaid.ID
 }
 
-// registers has the shop publish UserRegistered, where the catalog knows what that means.
+// registers lets the shop publish UserRegistered.
 func (s *stack) registers(nest shop) {
 	s.t.Helper()
 	if _, known := event.Find("UserRegistered"); !known {
@@ -254,7 +253,7 @@ func (s *stack) registers(nest shop) {
 	require.NoError(s.t, err, "it is handled")
 }
 
-// TestTheNestJSLockNamesNoRegistry: the example is installed from whatever registry its user has.
+// TestTheNestJSLockNamesNoRegistry: the example is installed from the registry of its user.
 func TestTheNestJSLockNamesNoRegistry(t *testing.T) {
 	raw, err := os.ReadFile("../../examples/nestjs/package-lock.json")
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// NotificationQueue is the queue of the events that customers hear of, as documented.
+// NotificationQueue is the documented queue of the events that notify customers.
 const notificationQueue = "ordersaga.notifications"
 
 // mailed is a stack with a mail server.
@@ -51,8 +51,8 @@ func (s *mailed) start(env ...string) *harness.Service {
 	return service
 }
 
-// listens returns when every consumer of the service has its queue. The service is ready as soon as it takes orders, and an event that is
-// published before the queue of the notifications is bound reaches no queue.
+// listens returns when every consumer of the service has its queue. The service is ready as soon as it accepts orders; an event that is
+// published before the queue for notifications is bound reaches no queue.
 func (s *mailed) listens() {
 	s.t.Helper()
 	var said readiness
@@ -70,7 +70,7 @@ func (s *mailed) listens() {
 // customer returns the ID of a customer of this test only.
 func customer() string { return "c-" + uuid.NewString()[:8] }
 
-// registers publishes the event as the guides' user service makes it.
+// registers publishes the event in the format of a user service.
 func (s *mailed) registers(customerID, eventID, email string, at time.Time) {
 	s.t.Helper()
 	require.NoError(s.t, s.bus.PublishJSON(s.ctx, harness.Exchange, "UserRegistered", "application/json", map[string]any{
@@ -119,7 +119,7 @@ func (s *mailed) awaitEnds(streams []string, types ...string) *audit.Report {
 	}
 }
 
-// accepted counts the messages that the mail server has taken, by address and subject.
+// accepted counts the messages that the mail server has accepted, by address and subject.
 func accepted(server *notifytest.Server) map[string]int {
 	counts := map[string]int{}
 	for _, m := range server.Mails() {
@@ -199,7 +199,7 @@ func TestACustomerIsOnboarded(t *testing.T) {
 	s.awaitEnds([]string{"notice-completed-" + forgotten.ID}, "notice.given_up")
 	require.Len(t, accepted(s.server), 6, "no customer can be notified any more")
 	s.audit()
-	// A saga whose run takes longer than that to close is stalled until it has.
+	// A saga whose run takes longer to close is reported as stalled until it has closed.
 	var out string
 	require.Eventually(t, func() bool {
 		out, err = s.cli("reconcile", "--stale", "1s")
@@ -207,7 +207,7 @@ func TestACustomerIsOnboarded(t *testing.T) {
 	}, patience, tick, "%s", &out)
 }
 
-// hides checks that a text holds nothing of what a customer said about themselves.
+// hides checks that a text contains no personal data of a customer.
 func (s *mailed) hides(where, text, who string) {
 	s.t.Helper()
 	for _, secret := range []string{who + "@example", "Lovelace"} {
@@ -233,14 +233,14 @@ func (s *mailed) history(workflowID string) string {
 	for events.HasNext() {
 		e, err := events.Next()
 		require.NoError(s.t, err)
-		// Payloads are bytes: as they are, not as protobuf prints them.
+		// Payloads are bytes, which protobuf would print encoded.
 		fmt.Fprintln(&text, e.String())
 	}
 	require.Contains(s.t, text.String(), workflowID, "payloads can be read")
 	return text.String()
 }
 
-// TestAMailServerThatIsAway neither stops nor slows an order; what it did not take arrives later, once.
+// TestAMailServerThatIsAway: a mail server that is down does not delay an order; messages that it did not accept arrive later, once.
 func TestAMailServerThatIsAway(t *testing.T) {
 	s := newMailed(t)
 	s.server.Answer(notifytest.Script{"connect": notifytest.Hangup})
@@ -267,8 +267,8 @@ func TestAMailServerThatIsAway(t *testing.T) {
 	require.Empty(t, s.audit().Notices)
 }
 
-// TestTheServiceIsKilledAroundSending: at any point, no customer gets a message twice, and every message comes to an
-// end that the log tells.
+// TestTheServiceIsKilledAroundSending: the service is killed at each point; no customer gets a message twice, and the log has an outcome of every
+// message.
 func TestTheServiceIsKilledAroundSending(t *testing.T) {
 	s := newMailed(t)
 	service := s.start(s.env...)
@@ -276,17 +276,17 @@ func TestTheServiceIsKilledAroundSending(t *testing.T) {
 	who := customer()
 	s.registers(who, who+"-1", who+"@example.com", time.Now())
 	s.awaitEnds([]string{"notice-welcome-" + who}, "notice.sent")
-	// The server has the message and says nothing: the service is killed after the sending, before the outcome.
+	// The server has the message and does not answer: the service is killed after the message was sent, before the outcome.
 	s.server.Answer(notifytest.Script{"end": notifytest.Silence})
 	changed := s.server.Changed()
 	sent := s.buys(who, sku, "tok_visa")
 	select {
 	case <-changed:
 	case <-s.ctx.Done():
-		require.FailNow(t, "no message came")
+		require.FailNow(t, "no message arrived")
 	}
 	service.Kill()
-	// The server does not say yes to the recipient: it is killed after the intent, before the sending.
+	// The server does not accept the recipient: the service is killed after the intent, before the message is sent.
 	s.server.Answer(notifytest.Script{"rcpt": notifytest.Silence})
 	service = s.start(s.env...)
 	before := s.buys(who, sku, "tok_visa")
@@ -304,7 +304,7 @@ func TestTheServiceIsKilledAroundSending(t *testing.T) {
 	require.Empty(t, s.audit().Notices)
 }
 
-// TestAMessageWhoseSagaWasTerminated is found by reconcile, and it is not sent again.
+// TestAMessageWhoseSagaWasTerminated: reconcile finds the message, and it is not sent again.
 func TestAMessageWhoseSagaWasTerminated(t *testing.T) {
 	s := newMailed(t)
 	s.ownNamespace(s.env...)
@@ -325,10 +325,10 @@ func TestAMessageWhoseSagaWasTerminated(t *testing.T) {
 	require.LessOrEqual(t, len(accepted(s.server)), 1)
 }
 
-// TestADeadLetterOfTheNotificationQueueGoesBackThere, and is foreseen as what it is.
+// TestADeadLetterOfTheNotificationQueueGoesBackThere: a replay goes to the same queue, and the dry run says so.
 func TestADeadLetterOfTheNotificationQueueGoesBackThere(t *testing.T) {
 	s := newMailed(t)
-	// The customer registers after their order has ended, and its end reached no queue: there was none yet.
+	// The customer registers after the end of the order, whose event reached no queue: the queue did not exist yet.
 	prefix := "BROKER_PREFIX=back" + uuid.NewString()[:6]
 	service := s.start("NOTIFICATIONS=off", prefix)
 	who := customer()
@@ -357,7 +357,7 @@ func TestADeadLetterOfTheNotificationQueueGoesBackThere(t *testing.T) {
 	require.Len(t, accepted(s.server), 2, "the welcome, and the order")
 }
 
-// TestNotificationsThatAreOff: no customer is notified, and no queue fills up.
+// TestNotificationsThatAreOff: no customer is notified, and no queue grows.
 func TestNotificationsThatAreOff(t *testing.T) {
 	s := newStack(t)
 	prefix := "off" + uuid.NewString()[:6]
@@ -367,7 +367,7 @@ func TestNotificationsThatAreOff(t *testing.T) {
 	require.Equal(t, "completed", s.place(harness.NewOrder(s.sku(1), 1, "tok_visa")).Status)
 }
 
-// TestSettingsOfEMailAreCheckedTogether at the start.
+// TestSettingsOfEMailAreCheckedTogether: the start reports all problems of the settings for e-mail.
 func TestSettingsOfEMailAreCheckedTogether(t *testing.T) {
 	out, err := command(t, append(environ(), "NOTIFICATIONS=smtp", "SMTP_TIMEOUT=1h", "SMTP_TLS=perhaps"), "config")
 	require.Error(t, err)

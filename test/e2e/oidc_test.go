@@ -47,7 +47,7 @@ func TestTokensOfAProvider(t *testing.T) {
 	ops := as("k1", map[string]any{"sub": "ops", "roles": allScopes})
 	key := harness.Client{URL: service.URL, Token: strings.TrimSpace(printed(t, append(environ(), "MONGODB_DATABASE="+s.database), "keys", "create", "--name", "shop", "--scopes", "orders:read"))}
 
-	// Without its provider: nothing is known about tokens, keys are accepted, and the process is ready.
+	// Without its provider, tokens cannot be checked, keys are accepted, and the process is ready.
 	status, problem := code(ops, http.MethodGet, "/v1/orders", nil)
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "unavailable", problem)

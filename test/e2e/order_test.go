@@ -22,9 +22,8 @@ var completed = []string{
 	"inventory.committed", "order.completed",
 }
 
-// TestTour sends an order down every path: every cause of the saga ends in its status and reason, over REST and over
-// the bus, with stock, money and events adding up over the raw documents. Once as it is, and once with a worker that
-// forgets every saga between two tasks, so that each is replayed from its history again and again.
+// TestTour runs an order of every path: every cause leads to its status and reason, over REST and by event, and stock, money and events of the
+// raw documents add up. It runs once with the default settings, and once without the workflow cache, so that every task replays its history.
 func TestTour(t *testing.T) {
 	for name, cache := range map[string]string{"as it is": "2000", "replayed at every task": "0"} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +67,7 @@ func TestRESTAndEvent(t *testing.T) {
 	require.Zero(t, report.Reserved[sku])
 	stock, err := s.client.Stock(s.ctx, sku)
 	require.NoError(t, err)
-	require.Equal(t, int64(5), stock.OnHand, "the API says what the documents say")
+	require.Equal(t, int64(5), stock.OnHand, "the API agrees with the documents")
 
 	then, err := s.client.Do(s.ctx, "GET", "/v1/orders/"+byREST.ID+"?at="+byREST.CreatedAt.Format(time.RFC3339Nano), nil)
 	require.NoError(t, err)
@@ -117,7 +116,7 @@ func TestTheWebUIHasWhatItNeeds(t *testing.T) {
 	s.audit()
 }
 
-// TestWaitsForItsDependencies: a service that starts before its servers says for what it waits, and goes on.
+// TestWaitsForItsDependencies: a service that starts before its servers logs what it waits for, and becomes ready later.
 func TestWaitsForItsDependencies(t *testing.T) {
 	s := newStack(t)
 	s.devstack("stop", "rabbitmq")
@@ -135,7 +134,7 @@ func TestWaitsForItsDependencies(t *testing.T) {
 	t.Cleanup(service.Kill)
 	require.Eventually(t, func() bool {
 		return strings.Contains(service.Log(), "waiting for dependency") && strings.Contains(service.Log(), "dependency=rabbitmq")
-	}, patience, 20*time.Millisecond, "it says for what it waits")
+	}, patience, 20*time.Millisecond, "it logs what it waits for")
 	require.Error(t, service.Ready(s.ctx))
 	restore()
 	started = true
@@ -143,7 +142,7 @@ func TestWaitsForItsDependencies(t *testing.T) {
 	require.NoError(t, service.Stop(patience))
 }
 
-// TestConfigTellsEverythingThatIsWrong: every problem at once, with its variable.
+// TestConfigTellsEverythingThatIsWrong: all problems are reported at once, each with its variable.
 func TestConfigTellsEverythingThatIsWrong(t *testing.T) {
 	out, err := command(t, append(os.Environ(), "HTTP_ADDR=0.0.0.0:80", "PAYMENT_GATEWAY=", "SHIPMENT_DEADLINE=soon"), "config")
 	require.Error(t, err)

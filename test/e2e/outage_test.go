@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestServersAreKilledUnderOrders kills each server while orders run. Whatever was accepted ends, and all of it is on the bus.
+// TestServersAreKilledUnderOrders kills each server while orders run. Every accepted order ends, and all of its events are on the bus.
 func TestServersAreKilledUnderOrders(t *testing.T) {
 	for _, component := range []string{"mongodb", "temporal", "rabbitmq"} {
 		t.Run(component, func(t *testing.T) {
@@ -27,13 +27,13 @@ func TestServersAreKilledUnderOrders(t *testing.T) {
 			sku := s.sku(1_000_000)
 			burst := s.underway(s.skus(), rand.New(rand.NewPCG(11, 11)), inFlight)
 			if component == "rabbitmq" {
-				// What the test publishes itself is confirmed before the broker dies.
+				// The events of the test are confirmed before the broker is killed.
 				burst.placed()
 			}
 			s.devstack("kill", component)
 			s.devstack("start", component)
 			if component == "rabbitmq" {
-				// The test's own connections died with the broker.
+				// The broker has closed the connections of the test.
 				s.redial()
 				tap, err := s.bus.Drain(keep)
 				require.NoError(t, err)
@@ -55,8 +55,7 @@ func TestServersAreKilledUnderOrders(t *testing.T) {
 	}
 }
 
-// TestPublishingNeverStopsAnOrder: the broker is away; orders end all the same, and their events are published, in
-// order, when it is back.
+// TestPublishingNeverStopsAnOrder: orders end while the broker is down, and their events are published, in order, when it is up again.
 func TestPublishingNeverStopsAnOrder(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -81,8 +80,7 @@ func TestPublishingNeverStopsAnOrder(t *testing.T) {
 	s.published(s.audit(), end.ID)
 }
 
-// TestSignalsComeEarlyAndLate: an early one waits for its order, one without an order becomes a dead letter, a late
-// one gets an answer.
+// TestSignalsComeEarlyAndLate: an early event waits for its order, an event without an order becomes a dead letter, and a late event is recorded.
 func TestSignalsComeEarlyAndLate(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -108,7 +106,7 @@ func TestSignalsComeEarlyAndLate(t *testing.T) {
 	require.Equal(t, lateID, report.Streams["late-"+early][0].CausationID)
 	require.Equal(t, "order.completed", report.Orders[early])
 
-	// What waits for an order in vain is given up soon by a service of its own: the one above had all the time in the world.
+	// A second service, with a short SIGNAL_PARK_MAX, makes an event without an order a dead letter soon.
 	require.NoError(t, s.service.Stop(patience))
 	s.start("SIGNAL_PARK_MAX=1s")
 	lostID, err := s.bus.Publish(s.ctx, "shipment.dispatched", lost, map[string]any{"orderId": lost})
@@ -135,7 +133,7 @@ func TestTheReadModelIsRebuilt(t *testing.T) {
 		require.NoError(t, response.Into(http.StatusOK, &page))
 		return page.Items
 	}
-	// The list follows the log; it does not wait for it.
+	// The list is updated after the log.
 	require.Eventually(t, func() bool {
 		return len(list("?status=completed")) == 3 && len(list("?status=rejected")) == 2
 	}, patience, 20*time.Millisecond)
@@ -146,5 +144,5 @@ func TestTheReadModelIsRebuilt(t *testing.T) {
 	out, err := command(t, append(environ(), "MONGODB_DATABASE="+s.database), "rebuild")
 	require.NoError(t, err, out)
 	require.Contains(t, out, "5 order streams")
-	require.Equal(t, before, list("?limit=500"), "the list is what it was")
+	require.Equal(t, before, list("?limit=500"), "the list is unchanged")
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// parkedLong is how many sagas wait when there is time.
+// parkedLong is how many sagas wait with ORDERSAGA_LONG.
 const parkedLong = 10_000
 
 // parked is how many sagas wait in TestParkedSagas.
@@ -28,20 +28,20 @@ func parked() int {
 	return 300
 }
 
-// stages are the numbers of parked sagas at which the memory is looked at; the last is all of them.
+// stages are the numbers of parked sagas at which the memory is measured; the last one is all of them.
 func stages(n int) []int { return []int{n / 10, n / 2, n} }
 
-// mostGrowth is how much a process may grow, in MiB, while the second half of the sagas comes to wait: WORKER_CACHE bounds
-// what it keeps of them. With few sagas all are kept, and the race detector multiplies them.
+// mostGrowth is how much a process may grow, in MiB, while the second half of the sagas is placed: WORKER_CACHE bounds the sagas in memory. A
+// few sagas all stay in memory, and the race detector multiplies it.
 const mostGrowth = 64
 
-// TestParkedSagas parks many sagas: most wait for their warehouse, every tenth is stuck in an undo. New orders go through
-// beside them, the process stays small, and after a restart each of them goes on.
+// TestParkedSagas parks many sagas: most wait for their warehouse, every tenth has a stuck compensation. New orders complete meanwhile, the
+// memory of the process is bounded, and after a restart each saga continues.
 func TestParkedSagas(t *testing.T) {
 	s := newStack(t)
 	s.start(earlyAttention, "LOG_LEVEL=error")
 	n := parked()
-	// FerretDB 1 reads a whole stream to find a key in it: the orders are spread, as a shop's are.
+	// FerretDB 1 reads a whole stream to find a key in it: the orders are spread over several SKUs.
 	var skus []string
 	for range max(n/100, 1) {
 		skus = append(skus, s.sku(1_000_000))
@@ -100,7 +100,7 @@ func TestParkedSagas(t *testing.T) {
 	t.Logf("five parked sagas ended in %s after a restart; the service holds %d MiB", time.Since(began).Round(time.Millisecond), s.resident())
 }
 
-// park places n orders that wait for their shipment. Every tenth will be stuck when it is undone.
+// park places n orders that wait for their shipment. The compensation of every tenth will be stuck.
 func (s *stack) park(skus []string, n int) (waiting, stuck []string) {
 	var mu sync.Mutex
 	var group errgroup.Group

@@ -64,8 +64,7 @@ func (p *program) all() []string {
 	return append([]string(nil), p.said...)
 }
 
-// await returns what the pattern's first group matches in the next line that it matches; lines before it are passed
-// over.
+// await returns the match of the pattern's first group in the next line that matches, and skips the lines before it.
 func (p *program) await(pattern string) string {
 	p.t.Helper()
 	expr := regexp.MustCompile(pattern)
@@ -91,7 +90,7 @@ func (p *program) stop() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// kill ends the process at once.
+// kill kills the process.
 func (p *program) kill() {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Kill())

@@ -27,8 +27,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// ownNamespace gives the test a Temporal namespace of its own, so that no other test's sagas are in it, and runs the
-// service there.
+// ownNamespace creates a Temporal namespace for the test, without sagas of other tests, and runs the service in it.
 func (s *stack) ownNamespace(env ...string) {
 	s.t.Helper()
 	s.start(append([]string{"TEMPORAL_NAMESPACE=" + s.registerNamespace()}, env...)...)
@@ -65,15 +64,15 @@ type finding struct {
 	Repaired bool   `json:"repaired"`
 }
 
-// reconcile runs the command and returns its findings, "kind subject", and whether it was content. A command that a server did
-// not answer in time has no report: it is not content, and who polls asks again.
+// reconcile runs the command and returns its findings, "kind subject", and whether it found no violation. A command without an answer of a
+// server has no report: the result is false, and a caller that polls runs it again.
 func (s *stack) reconcile(flags ...string) (found []string, content bool) {
 	s.t.Helper()
 	found, content, _ = s.tryReconcile(flags...)
 	return found, content
 }
 
-// reconcileOnce is reconcile for who needs the report: the command runs again only when it has printed none.
+// reconcileOnce is reconcile for a caller that needs the report: the command runs again only if it has printed none.
 func (s *stack) reconcileOnce(flags ...string) (found []string, content bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
@@ -114,7 +113,7 @@ func (s *stack) tryReconcile(flags ...string) (found []string, content, printed 
 	return found, true, true
 }
 
-// parcel places a shipment and waits until the warehouse is asked.
+// parcel places a shipment and waits for order.confirmed.
 func (s *stack) parcel(sku string) string {
 	s.t.Helper()
 	o := harness.NewOrder(sku, 1, "tok_visa")
@@ -131,8 +130,8 @@ func (s *stack) terminate(orderID string) {
 	require.NoError(s.t, s.temporal.TerminateWorkflow(s.ctx, "order-"+orderID, "", "terminated by the test"))
 }
 
-// TestReconcile breaks whatever can be broken from outside, has it found, and has what can be mended mended: first by the
-// command, then by Temporal's schedule.
+// TestReconcile causes every violation that can be caused from outside. All are found, and those with a repair are repaired: first by the
+// command, then by the schedule in Temporal.
 func TestReconcile(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace("RECONCILE_EVERY=1h")
@@ -142,7 +141,7 @@ func TestReconcile(t *testing.T) {
 	require.NoError(t, s.bus.Keep(keep, "#"))
 	require.Equal(t, "completed", s.place(harness.NewOrder(sku, 1, "tok_visa")).Status)
 
-	unpublished := s.brokenOffBehindTheEnd(sku)
+	unpublished := s.terminatedAfterTheEnd(sku)
 	terminated, deleted, failing := s.parcel(sku), s.parcel(sku), s.parcel(sku)
 	altered := s.place(harness.NewOrder(sku, 1, "tok_visa")).ID
 	missing := s.place(harness.NewOrder(sku, 1, "tok_declined")).ID
@@ -171,7 +170,7 @@ func TestReconcile(t *testing.T) {
 	people := sortedOf("stock_balance "+damaged, "stream_hash sku-"+damaged, "workflow_failing "+failing)
 	everything := sortedOf(append(people, "workflow_closed "+terminated, "workflow_gone "+deleted, "order_unrecorded "+early,
 		"end_unpublished "+unpublished, "list_different "+altered, "list_missing "+missing, "list_orphan ghost")...)
-	// Temporal lists what it knows a moment later.
+	// Temporal lists workflows with a delay.
 	require.Eventually(t, func() bool {
 		found, content = s.reconcile()
 		return slices.Equal(everything, found)
@@ -188,7 +187,7 @@ func TestReconcile(t *testing.T) {
 	found, _ = s.reconcileOnce("--repair")
 	require.Equal(t, people, found, "repairable violations are repaired")
 
-	// An operator repairs the failing workflow; the schedule does the rest.
+	// An operator terminates the failing workflow; the schedule repairs the order.
 	s.terminate(failing)
 	result := s.trigger()
 	require.Equal(t, 3, result.Violations)
@@ -226,7 +225,7 @@ func sortedOf(list ...string) []string {
 	return list
 }
 
-// settled waits until the runs of orders have closed: then everything about them is where it belongs.
+// settled waits until the runs of orders have closed: then all of their events are published.
 func (s *stack) settled(orderIDs ...string) {
 	s.t.Helper()
 	for _, id := range orderIDs {
@@ -234,7 +233,7 @@ func (s *stack) settled(orderIDs ...string) {
 	}
 }
 
-// deliver takes parcels to their end.
+// deliver reports the delivery of parcels and waits for the end of their orders.
 func (s *stack) deliver(orderIDs ...string) {
 	s.t.Helper()
 	for _, id := range orderIDs {
@@ -247,8 +246,8 @@ func (s *stack) deliver(orderIDs ...string) {
 	}
 }
 
-// brokenOffBehindTheEnd terminates a run between its order's terminal event and the publication.
-func (s *stack) brokenOffBehindTheEnd(sku string) string {
+// terminatedAfterTheEnd terminates a run between its order's terminal event and the publication.
+func (s *stack) terminatedAfterTheEnd(sku string) string {
 	s.t.Helper()
 	s.devstack("stop", "rabbitmq")
 	end := s.place(harness.NewOrder(sku, 1, "tok_visa"))
@@ -273,10 +272,10 @@ func (s *stack) drop(orderID string) {
 			Namespace: s.namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: "order-" + orderID},
 		})
 		return isA(err, &gone)
-	}, patience, 500*time.Millisecond, "the workflow is gone")
+	}, patience, 500*time.Millisecond, "the workflow is deleted")
 }
 
-// fails puts a workflow whose tasks fail into the place of an order's.
+// fails replaces the workflow of an order by one whose tasks fail.
 func (s *stack) fails(orderID string) {
 	s.t.Helper()
 	s.terminate(orderID)
@@ -288,7 +287,7 @@ func (s *stack) fails(orderID string) {
 	}, patience, 200*time.Millisecond, "its workflow task fails again and again")
 }
 
-// acceptedByTemporalAlone is an order whose workflow was terminated before it had done anything.
+// acceptedByTemporalAlone returns an order whose workflow was terminated before its first event.
 func (s *stack) acceptedByTemporalAlone(sku string) string {
 	s.t.Helper()
 	o := harness.NewOrder(sku, 1, "tok_visa")
@@ -323,13 +322,12 @@ func (s *stack) damagedStock() string {
 	return sku
 }
 
-// pauseSchedule leaves the check to the test: an interval begins with the clock's hour, and a test that crosses it would find
-// repaired what it has just broken.
+// pauseSchedule pauses the scheduled reconcile: it runs at the full hour, and would repair a violation that the test has just caused.
 func (s *stack) pauseSchedule() {
 	s.t.Helper()
 	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
 	require.Eventually(s.t, func() bool {
-		return handle.Pause(s.ctx, client.SchedulePauseOptions{Note: "what is broken here stays broken until it is told to"}) == nil
+		return handle.Pause(s.ctx, client.SchedulePauseOptions{Note: "the test triggers reconcile itself"}) == nil
 	}, patience, 100*time.Millisecond, "the service has made its schedule")
 	require.Eventually(s.t, func() bool {
 		described, err := handle.Describe(s.ctx)
@@ -337,7 +335,7 @@ func (s *stack) pauseSchedule() {
 	}, patience, 100*time.Millisecond, "the schedule rests")
 }
 
-// trigger has the schedule take its action now, and returns its result. Triggers count while it is paused, too.
+// trigger runs the action of the schedule now and returns its result; this works while the schedule is paused, too.
 func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 	s.t.Helper()
 	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
@@ -355,7 +353,7 @@ func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 		}
 		workflowID = described.Info.RecentActions[len(described.Info.RecentActions)-1].StartWorkflowResult.WorkflowID
 		return true
-	}, patience, 100*time.Millisecond, "the schedule takes its action")
+	}, patience, 100*time.Millisecond, "the schedule runs its action")
 	require.True(s.t, strings.HasPrefix(workflowID, "ordersaga-reconcile"), workflowID)
 	require.NoError(s.t, s.temporal.GetWorkflow(s.ctx, workflowID, "").Get(s.ctx, &result))
 	metadata, err := s.temporal.QueryWorkflow(s.ctx, workflowID, "", "__temporal_workflow_metadata")
@@ -366,7 +364,7 @@ func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 	return result
 }
 
-// TestReconcileReportsNoFalseViolations: orders of all kinds are in flight, and everything holds.
+// TestReconcileReportsNoFalseViolations: orders of all kinds run, and there is no violation.
 func TestReconcileReportsNoFalseViolations(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()

@@ -14,8 +14,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// forget deletes an order's workflow from Temporal, as retention does. The server deletes later, by a task of its own
-// that it may put off while the workflow's last tasks are still to be done: it is asked again until it has.
+// forget deletes an order's workflow from Temporal, as retention does. The server deletes asynchronously, and may postpone that while tasks of
+// the workflow are pending: the request is repeated until the workflow is deleted.
 func (s *stack) forget(orderID string) {
 	s.t.Helper()
 	id := "order-" + orderID
@@ -34,11 +34,11 @@ func (s *stack) forget(orderID string) {
 			return isA(err, &gone)
 		}
 		return false
-	}, patience, 50*time.Millisecond, "the workflow is gone")
+	}, patience, 50*time.Millisecond, "the workflow is deleted")
 }
 
-// TestAnOrderSentAgainAfterItsWorkflowIsGone changes nothing, over REST and over the bus; other content is refused
-// by the log alone.
+// TestAnOrderSentAgainAfterItsWorkflowIsGone: a repeated order changes nothing, over REST and by event; other content is refused, which only the
+// log can decide.
 func TestAnOrderSentAgainAfterItsWorkflowIsGone(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -77,13 +77,13 @@ func TestAnOrderSentAgainAfterItsWorkflowIsGone(t *testing.T) {
 
 	after := s.audit()
 	delete(after.Streams, "dead-"+dead.ID)
-	require.Equal(t, before.Streams, after.Streams, "not one document more but what was decided about the dead letter")
+	require.Equal(t, before.Streams, after.Streams, "the only new documents are the decisions about the dead letter")
 	_, err = s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+byEvent.ID, "")
 	require.Error(t, err, "no workflow was started for it")
 }
 
-// TestATerminatedOrderIsFinishedByANewRun: an open order's workflow is terminated; a request or event about the order
-// next starts a run that goes on from the log.
+// TestATerminatedOrderIsFinishedByANewRun: the workflow of an open order is terminated; the next request or event about the order starts a run
+// that continues from the log.
 func TestATerminatedOrderIsFinishedByANewRun(t *testing.T) {
 	mentions := map[string]func(s *stack, o harness.Order, key string){
 		"sent again over REST": func(s *stack, o harness.Order, key string) {
@@ -123,7 +123,7 @@ func TestATerminatedOrderIsFinishedByANewRun(t *testing.T) {
 				require.Eventually(t, func() bool {
 					d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+placed.ID, "")
 					return err == nil && d.GetWorkflowExecutionInfo().GetStatus().String() == "Running"
-				}, patience, 50*time.Millisecond, "a new run goes on")
+				}, patience, 50*time.Millisecond, "a new run continues")
 				for _, step := range []string{"shipment.dispatched", "shipment.delivered"} {
 					_, err = s.bus.Publish(s.ctx, step, placed.ID, map[string]any{"orderId": placed.ID})
 					require.NoError(t, err)

@@ -12,8 +12,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestOrdersThatARestoredLogHasLost restores a backup that is older than some orders, in every state that their runs can have.
-// Temporal alone still knows the orders: reconcile finds and runs them.
+// TestOrdersThatARestoredLogHasLost restores a backup that is older than some orders, in every state that their runs can have. Only Temporal
+// has these orders: reconcile finds them and starts them again.
 func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()
@@ -24,7 +24,7 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 	s.deliver(sent)
 	s.settled(done, declined, sent)
 	s.terminate(terminated)
-	// Of one order the backup has the beginning: it ends before the dispatch.
+	// The backup has the first events of one order, up to the dispatch.
 	half := s.parcel(s.sku(100))
 	s.deliver(half)
 	s.settled(half)
@@ -37,7 +37,7 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 		_, err = s.db.Collection("orders").DeleteOne(s.ctx, bson.D{{Key: "_id", Value: id}})
 		require.NoError(t, err)
 	}
-	// What was received before the backup is there.
+	// The backup has the goods that were received before it.
 	_, err := s.db.Collection("events").DeleteMany(s.ctx, bson.D{{Key: "stream", Value: "sku-" + sku}, {Key: "version", Value: bson.D{{Key: "$gt", Value: 1}}}})
 	require.NoError(t, err)
 	_, err = s.db.Collection("events").DeleteMany(s.ctx, bson.D{{Key: "stream", Value: "order-" + half}, {Key: "version", Value: bson.D{{Key: "$gt", Value: 4}}}})
@@ -51,7 +51,7 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 		want = append(want, "order_unrecorded "+id)
 	}
 	slices.Sort(want)
-	// Temporal lists what it knows a moment later.
+	// Temporal lists workflows with a delay.
 	require.Eventually(t, func() bool {
 		found, content := s.reconcile("--stale", "1s")
 		return slices.Equal(want, found) && !content

@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// role starts one role as a process of its own.
+// role starts one role as a separate process.
 func (s *stack) role(name string) *harness.Service {
 	s.t.Helper()
 	return s.startRole(harness.Options{Role: name})
@@ -25,8 +25,8 @@ func (s *stack) startRole(o harness.Options) *harness.Service {
 	return service
 }
 
-// TestRolesApart: each role runs alone. What the API accepts without a worker waits for one; a cancellation that no
-// worker answers is a 503; an order whose workflow was terminated before its first event is not lost.
+// TestRolesApart: each role runs in its own process. Orders that the API accepts without a worker wait for one; a cancellation without a worker
+// is answered with 503; an order whose workflow was terminated before its first event is not lost.
 func TestRolesApart(t *testing.T) {
 	s := newStack(t)
 	api := s.role("api")

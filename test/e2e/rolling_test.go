@@ -72,7 +72,7 @@ func (b *balancer) dial(ctx context.Context, network, _ string) (net.Conn, error
 	}
 }
 
-// probe looks at a process's /readyz until the context ends.
+// probe requests /readyz of a process until the context ends.
 func (b *balancer) probe(ctx context.Context, api *harness.Service) {
 	addr := api.URL[len("http://"):]
 	_ = harness.Poll(ctx, 50*time.Millisecond, func() bool {
@@ -116,8 +116,8 @@ func (l *load) run(send func(n int)) {
 	})
 }
 
-// slowServer is less than the 10 s that the API waits for a server. A 503 after that time says that a server was slow: on a machine with more work
-// than it can do this happens without a restart, too.
+// slowServer is less than the 10 s for which the API waits for a server. A 503 after that time means that a server was slow, which happens on an
+// overloaded machine without a restart, too.
 const slowServer = 7 * time.Second
 
 // do sends a request. Its answer must have one of the statuses. The request is sent again only if a server was slow.

@@ -39,7 +39,7 @@ func (s *stack) race(orders [][]string) map[string]int {
 	return ends
 }
 
-// TestOrdersOfManyLinesSellEverything: twenty orders want the same goods, half of them with the lines reversed.
+// TestOrdersOfManyLinesSellEverything: twenty orders have the same goods, half of them with the lines reversed.
 func TestOrdersOfManyLinesSellEverything(t *testing.T) {
 	for _, lines := range []int{2, 20} {
 		t.Run(fmt.Sprintf("%d lines", lines), func(t *testing.T) {
@@ -65,8 +65,7 @@ func TestOrdersOfManyLinesSellEverything(t *testing.T) {
 	}
 }
 
-// TestOrdersForSoldOutGoodsTakeNothingFromOthers: an order that cannot be served leaves the goods that it would have taken to
-// those that want nothing else.
+// TestOrdersForSoldOutGoodsTakeNothingFromOthers: an order that is refused because of one SKU leaves the other SKUs to other orders.
 func TestOrdersForSoldOutGoodsTakeNothingFromOthers(t *testing.T) {
 	s := newStack(t)
 	s.start("RESERVE_DEADLINE=1h")
@@ -81,7 +80,7 @@ func TestOrdersForSoldOutGoodsTakeNothingFromOthers(t *testing.T) {
 	require.Equal(t, int64(20), s.audit().Committed[hot])
 }
 
-// TestCountBelowReservedRejectsTheNewestOrders: what is not there is not sold, and the oldest orders keep what there is.
+// TestCountBelowReservedRejectsTheNewestOrders: missing units are not sold, and the oldest orders keep their reservations.
 func TestCountBelowReservedRejectsTheNewestOrders(t *testing.T) {
 	s := newStack(t)
 	s.start()
@@ -99,7 +98,7 @@ func TestCountBelowReservedRejectsTheNewestOrders(t *testing.T) {
 		r, err := s.client.Do(s.ctx, http.MethodPost, "/v1/stock/"+sku+"/counts", map[string]int{"counted": counted}, "Idempotency-Key", uuid.NewString())
 		require.NoError(t, err)
 		require.Contains(t, []int{http.StatusCreated, http.StatusOK}, r.Status, "%s", r.Body)
-		require.Contains(t, string(r.Body), `"shortfall"`, "also when it is sent again: the answer is what stood right after it")
+		require.Contains(t, string(r.Body), `"shortfall"`, "a repeated request gets the answer of the first one")
 	}
 	lost := func(id string) {
 		t.Helper()

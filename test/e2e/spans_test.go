@@ -60,7 +60,7 @@ func newSpans(t *testing.T, encryption *tls.Config) *spans {
 	return s
 }
 
-// env has a service export its spans to the collector, soon.
+// env returns settings with which a service exports its spans to the collector soon.
 func (s *spans) env() []string {
 	return []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + s.URL, "OTEL_BSP_SCHEDULE_DELAY=50", "OTEL_SERVICE_NAME=shop"}
 }
@@ -116,8 +116,8 @@ func has(paths []string, names ...string) bool {
 	})
 }
 
-// TestACompensatedOrderIsOneTrace: from the request of the caller through the workflow, each attempt, MongoDB and the publishes, and on to
-// those who subscribe.
+// TestACompensatedOrderIsOneTrace: the trace has the request of the caller, the workflow, each attempt, MongoDB and the publishes, and continues at
+// the subscribers.
 func TestACompensatedOrderIsOneTrace(t *testing.T) {
 	s := newStack(t)
 	collected := newSpans(t, nil)
@@ -193,7 +193,7 @@ func TestLongWaitsAreLinked(t *testing.T) {
 	publish("placed-"+sku, "order.created", placedBy, o)
 	_, err := s.client.AwaitStatus(s.ctx, o.ID, "awaiting_shipment")
 	require.NoError(t, err)
-	// Another process goes on with the saga, from its history. What is not in the history is no wait.
+	// Another process continues the saga from its history. Only the history shows a wait.
 	taskCompletedAfter := func(eventType enumspb.EventType) {
 		t.Helper()
 		require.Eventually(t, func() bool {
@@ -236,7 +236,7 @@ func TestLongWaitsAreLinked(t *testing.T) {
 				return strings.HasPrefix(span.GetName(), "HandleSignal:") && linked(map[string]*tracepb.Span{"": span}, span.GetName(), placedBy)
 			})
 	}, patience, tick, "the order's spans are %s", lazy(spans))
-	// A third one knows the signal from the history alone, and ends the run.
+	// A third process has the signal from the history only, and ends the run.
 	taskCompletedAfter(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
 	second.Kill()
 	s.start(collected.env()...)

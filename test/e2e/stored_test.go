@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestADecisionSurvivesItsWorkflowTask: events arrive while a workflow task follows a decision and closes the run. Temporal fails such
-// a task, and forgets the Updates that it brought: the run goes on by the decision all the same.
+// TestADecisionSurvivesItsWorkflowTask: events arrive while a workflow task handles an intervention and closes the run. Temporal fails such a
+// task and drops its Updates: the run continues with the intervention nevertheless.
 func TestADecisionSurvivesItsWorkflowTask(t *testing.T) {
 	s := newStack(t)
 	s.start(earlyAttention)
@@ -33,8 +33,8 @@ func TestADecisionSurvivesItsWorkflowTask(t *testing.T) {
 	}
 }
 
-// resolveUnderSignals decides about an order while its run gets signals that it does not read, until a workflow task has failed for
-// them, or the run has closed. It reports whether one has.
+// resolveUnderSignals sends an intervention while the run receives signals that it does not read, until a workflow task has failed because of
+// them, or the run has closed. It reports whether a task has failed.
 func (s *stack) resolveUnderSignals(orderID string, d harness.Decision) (failed bool) {
 	s.t.Helper()
 	resolved := make(chan struct{})

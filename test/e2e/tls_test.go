@@ -38,8 +38,8 @@ type encrypted struct {
 	env      []string
 }
 
-// mongoBehind is MONGODB_URI with another address.
-func mongoBehind(t *testing.T, address string) string {
+// mongoVia is MONGODB_URI with another address.
+func mongoVia(t *testing.T, address string) string {
 	t.Helper()
 	uri, _ := testenv.MongoDB(t)
 	u, err := url.Parse(uri)
@@ -82,7 +82,7 @@ func newEncrypted(s *stack) *encrypted {
 	e.env = append(e.spans.env(),
 		"HTTP_TLS_CERT_FILE="+e.api.Cert, "HTTP_TLS_KEY_FILE="+e.api.Key, "METRICS_ADDR="+e.metrics, "METRICS_TLS_CERT_FILE="+server.Cert, "METRICS_TLS_KEY_FILE="+server.Key,
 		"API_AUTH=oidc", "OIDC_ISSUER="+e.provider.URL, "OIDC_AUDIENCE="+providertest.Audience, "OIDC_TLS_CA_FILE="+a.CA,
-		"MONGODB_URI="+mongoBehind(t, tlstest.Proxy(t, s.mongoAddress(), a.Mutual(server))),
+		"MONGODB_URI="+mongoVia(t, tlstest.Proxy(t, s.mongoAddress(), a.Mutual(server))),
 		"MONGODB_TLS_CA_FILE="+a.CA, "MONGODB_TLS_CERT_FILE="+client.Cert, "MONGODB_TLS_KEY_FILE="+client.Key,
 		"TEMPORAL_ADDRESS="+tlstest.Proxy(t, testenv.Temporal(t), a.Mutual(server)), "TEMPORAL_TLS_SERVER_CA_CERT_PATH="+a.CA,
 		"TEMPORAL_TLS_CLIENT_CERT_PATH="+client.Cert, "TEMPORAL_TLS_CLIENT_KEY_PATH="+client.Key,
@@ -115,7 +115,7 @@ func TestEveryConnectionWithTLS(t *testing.T) {
 	for _, mail := range e.mail.Mails() {
 		require.True(t, mail.Encrypted)
 	}
-	require.Eventually(t, func() bool { return len(e.spans.of(traceID)) > 0 }, patience, tick, "spans come over TLS")
+	require.Eventually(t, func() bool { return len(e.spans.of(traceID)) > 0 }, patience, tick, "spans are received over TLS")
 	values, _, err := harness.Client{URL: "https://" + e.metrics, HTTP: e.http}.Metrics(s.ctx)
 	require.NoError(t, err)
 	require.Positive(t, values[`ordersaga_sagas_ended_total{flow="order",reason="",status="completed"}`])
@@ -174,7 +174,7 @@ func TestServersWithWrongCertificatesAreRefused(t *testing.T) {
 		wrong := f.of(t, a)
 		for settings, env := range map[string][]string{
 			"MONGODB_URI, MONGODB_TLS_*": {
-				"MONGODB_URI=" + strings.Replace(mongoBehind(t, tlstest.Proxy(t, s.mongoAddress(), wrong.Server(t))), "//", "//shop:"+secret+"@", 1), "MONGODB_TLS_CA_FILE=" + a.CA,
+				"MONGODB_URI=" + strings.Replace(mongoVia(t, tlstest.Proxy(t, s.mongoAddress(), wrong.Server(t))), "//", "//shop:"+secret+"@", 1), "MONGODB_TLS_CA_FILE=" + a.CA,
 			},
 			"TEMPORAL_ADDRESS, TEMPORAL_TLS_*": {
 				"TEMPORAL_ADDRESS=" + tlstest.Proxy(t, testenv.Temporal(t), wrong.Server(t)), "TEMPORAL_TLS_SERVER_CA_CERT_PATH=" + a.CA, "TEMPORAL_API_KEY=" + secret,
@@ -205,7 +205,7 @@ func TestWrongCertificatesOfWhatMayFail(t *testing.T) {
 		metrics, err := harness.FreeAddr()
 		require.NoError(t, err)
 		own := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}}
-		// The certificates of the API and of /metrics are wrong, too: this client does not look at them.
+		// The certificates of the API and of /metrics are wrong, too: this client does not verify them.
 		blind := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // for the other client's sake
 		service := s.startWith(harness.Options{HTTP: blind}, append(collector.env(),
 			"HTTP_TLS_CERT_FILE="+wrong.Cert, "HTTP_TLS_KEY_FILE="+wrong.Key, "METRICS_ADDR="+metrics, "METRICS_TLS_CERT_FILE="+wrong.Cert, "METRICS_TLS_KEY_FILE="+wrong.Key,
@@ -238,7 +238,7 @@ func TestWrongCertificatesOfWhatMayFail(t *testing.T) {
 	}
 }
 
-// saysOf waits until a line of the service's log names settings and a cause.
+// saysOf waits until a log line of the service names settings and a cause.
 func (s *stack) saysOf(t *testing.T, service *harness.Service, settings, cause string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -251,7 +251,7 @@ func (s *stack) saysOf(t *testing.T, service *harness.Service, settings, cause s
 	}, patience, tick, "no line has %s and %s:\n%s", settings, cause, lazy(service.Log))
 }
 
-// TestWrongFilesForTLSAreNamed: the service does not start with them.
+// TestWrongFilesForTLSAreNamed: the service does not start with wrong files, and names their settings.
 func TestWrongFilesForTLSAreNamed(t *testing.T) {
 	a := tlstest.New(t)
 	missing := filepath.Join(t.TempDir(), "none")

@@ -10,8 +10,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestTheTraceIsCarried from a request, and from an event, into every event that the order publishes: inline, by a
-// saga that was read back from its history after a kill, and after a wait.
+// TestTheTraceIsCarried: every event of an order has the trace of the request or event that placed it: inline, after a kill and a replay of the
+// history, and after a wait.
 func TestTheTraceIsCarried(t *testing.T) {
 	s := newStack(t)
 	service := s.start()

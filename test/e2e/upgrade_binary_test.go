@@ -59,7 +59,7 @@ func olderBinary(t *testing.T) string {
 	return path
 }
 
-// with runs a function while the tests start another binary.
+// with runs a function during which the tests start another binary.
 func (s *stack) with(other string, run func()) {
 	s.t.Helper()
 	ours := binary

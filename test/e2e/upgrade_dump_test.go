@@ -18,8 +18,8 @@ import (
 // dump is a database: the documents of each collection.
 type dump map[string][]bson.D
 
-// Where a recorded log is kept: every collection that a backup has, one document a line as canonical extended JSON, and what its
-// sagas wait for.
+// The files of a recorded log: every collection that a backup has, one document a line as canonical extended JSON, and what its sagas wait
+// for.
 const (
 	dumpFile      = "testdata/upgrade/log.json.gz"
 	recordingFile = "testdata/upgrade/sagas.json"
@@ -64,7 +64,7 @@ func text(d bson.D, name string) string {
 	return s
 }
 
-// write writes a dump and what is in it.
+// write writes a dump and its description.
 func (s *stack) write(all dump, about recording) {
 	s.t.Helper()
 	s.writeDump(dumpFile, all)
@@ -98,7 +98,7 @@ func (s *stack) writeDump(name string, all dump) {
 	require.NoError(s.t, packed.Close())
 }
 
-// restore writes a recorded log into the test's database, and returns it and what is in it.
+// restore writes a recorded log into the test's database, and returns it with its description.
 func (s *stack) restore() (all dump, about recording) {
 	s.t.Helper()
 	all = s.restoreDump(dumpFile)

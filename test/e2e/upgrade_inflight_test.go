@@ -18,8 +18,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestUpgradeWithSagasInFlight: an older binary opens sagas of every flow and takes each to every state in which it waits. The gate says that
-// they continue. Then both binaries work on the same servers, and at last this one alone: everything ends as it would have.
+// TestUpgradeWithSagasInFlight: an older binary opens sagas of every flow and brings them into every state in which they wait. The replay check
+// says that they continue. Then both binaries run on the same servers, and finally only this one: every saga ends as without an upgrade.
 func TestUpgradeWithSagasInFlight(t *testing.T) {
 	old := olderBinary(t)
 	s := newMailed(t)
@@ -74,7 +74,7 @@ func (u *openSagas) overdue() {
 	require.NoError(u.t, u.service.Stop(patience))
 }
 
-// waiting opens orders, and takes them to every state in which an order of their path waits.
+// waiting opens orders in every state in which an order of their path waits.
 func (u *openSagas) waiting() {
 	var actors []*actor
 	for _, p := range upgradePaths {
@@ -96,7 +96,7 @@ func (u *openSagas) immediate() {
 	u.actors = append(u.actors, a)
 }
 
-// short counts goods short of an order whose compensation is stuck: the saga of the shortage waits for them.
+// short counts fewer goods than an order with a stuck compensation holds: the shortage saga waits for it.
 func (u *openSagas) short() {
 	p := upgradePaths[slices.IndexFunc(upgradePaths, func(p upgradePath) bool { return p.name == "stuck void" })]
 	p.stock = 2
@@ -108,7 +108,7 @@ func (u *openSagas) short() {
 	require.Eventually(u.t, func() bool { return u.open()["ShortageSaga"] > 0 }, patience, tick)
 }
 
-// customers register while no worker runs, and before that while the mail server takes nothing.
+// customers registers customers while the mail server accepts nothing, and others while no worker runs.
 func (u *openSagas) customers() {
 	u.start(u.env...)
 	u.registers("c-mailed", "c-mailed-1", "c-mailed@example.com", time.Now())
@@ -170,7 +170,7 @@ func (s *stack) replay(report any, args ...string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// mixed has both versions work at the same time: new orders take every path, whichever process works on them.
+// mixed runs both versions at the same time: new orders take every path.
 func (u *openSagas) mixed() {
 	var actors []*actor
 	for _, p := range upgradePaths {
@@ -182,7 +182,7 @@ func (u *openSagas) mixed() {
 	u.actors = append(u.actors, actors...)
 }
 
-// ended checks that every saga has ended as its path says, and that everything holds.
+// ended checks that every saga has ended as its path says, and that no violation is found.
 func (u *openSagas) ended() {
 	t := u.t
 	streams := []string{"customer-c-mailed", "customer-c-registered", "notice-welcome-c-mailed", "notice-welcome-c-registered"}

@@ -7,27 +7,27 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// upgradePath is a way through the order saga, and what somebody does on it.
+// upgradePath is a path through the order saga, with the events and interventions on it.
 type upgradePath struct {
 	name, method string
 	shipment     bool
-	// lines is how many SKUs are ordered, 1 by default; stock what there is of each, 10 by default, none when it is negative.
+	// lines is how many SKUs are ordered, 1 by default; stock is the stock of each, 10 by default, none if it is negative.
 	lines int
 	stock int64
-	// overdue are the settings with which somebody is too late on it; it is recorded from reaction number stopFrom on, because others
-	// do not have them.
+	// overdue are the settings whose deadlines expire on the path; it is recorded from reaction number stopFrom on, because other paths do not
+	// have them.
 	overdue        string
 	stopFrom       int
 	script         []reaction
 	status, reason string
 	late           []string
-	// cutFrom is the first event after which its timelines are cut, none when it is zero. On some paths what would have happened
-	// before must not be asked for again after the upgrade: it would come out otherwise by now.
+	// cutFrom is the first event after which its timelines are cut, none if it is zero. On some paths earlier steps must not be repeated after the
+	// upgrade: their result would be another one.
 	cutFrom int
-	// adopts reports whether the effect of a stuck step happens right after a look-up. When that is repeated, because its answer was lost or
-	// late, it finds the effect: then nothing is left to decide, and the order completes.
+	// adopts reports whether the effect of a stuck step happens right after a lookup. If the lookup is repeated, because its answer was lost or
+	// late, it finds the effect: then no intervention is needed, and the order completes.
 	adopts bool
-	// resumes reports whether a cut never is with an effect of which the order has not heard: its end would be another one.
+	// resumes reports whether no cut has an effect that the order has not recorded: the order would end in another way.
 	resumes bool
 }
 
@@ -141,12 +141,12 @@ var upgradePaths = []upgradePath{
 		script: []reaction{published("awaiting_shipment", "shipment.dispatched"), decided("deliver", skipped)}},
 }
 
-// mayAdopt reports whether the path of an order adopts what a repeated look-up finds.
+// mayAdopt reports whether an order of the path continues from the result of a repeated lookup.
 func (a *actor) mayAdopt() bool {
 	return slices.ContainsFunc(upgradePaths, func(p upgradePath) bool { return p.name == a.Path && p.adopts })
 }
 
-// adopted reports whether an order took its money although its path has it turned back, because a repeated look-up found the capture.
+// adopted reports whether an order completed although its path compensates, because a repeated lookup found the capture.
 func (a *actor) adopted(stream []audit.Document) bool {
 	typed := func(eventType string) bool {
 		return slices.ContainsFunc(stream, func(d audit.Document) bool { return d.Type == eventType })
@@ -154,7 +154,7 @@ func (a *actor) adopted(stream []audit.Document) bool {
 	return a.mayAdopt() && typed("payment.captured") && !typed("order.compensating")
 }
 
-// causes are the effects that an event of an order tells of: they are in the log when it is.
+// causes are the effects that an event of an order records: if the log has the event, it has them.
 var causes = map[string][]string{
 	"inventory.reserved":      {"stock.reserved"},
 	"inventory.rejected":      {"stock.refused"},

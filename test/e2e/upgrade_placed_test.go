@@ -13,13 +13,13 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// The log of an older version that took orders over REST, under keys, and by events whose lines it merged.
+// The log of an older version, with orders over REST, with idempotency keys, and by events whose lines were merged.
 const (
 	placedFile = "testdata/upgrade/placed.json.gz"
 	placedBy   = "testdata/upgrade/placed.json"
 )
 
-// recordedOrder is how an order of that log was placed: over REST under a key, or by an event.
+// recordedOrder has how an order of that log was placed: over REST with a key, or by an event.
 type recordedOrder struct {
 	ID      string        `json:"id"`
 	Key     string        `json:"key,omitempty"`
@@ -81,9 +81,8 @@ func TestRecordPlaced(t *testing.T) {
 	require.NoError(t, os.WriteFile(placedBy, append(raw, '\n'), 0o644))
 }
 
-// TestOrdersPlacedBeforeAnUpgrade: orders that an older version took are placed again, as clients do that had no answer and brokers
-// that had no acknowledgement. Each is the order that is there, and nothing happens a second time; other content is refused. Those that
-// were open go on.
+// TestOrdersPlacedBeforeAnUpgrade: orders of an older version are placed again, as by clients without an answer and brokers without an
+// acknowledgement. Each request returns the existing order and has no further effect; other content is refused. Open orders continue.
 func TestOrdersPlacedBeforeAnUpgrade(t *testing.T) {
 	s := newStack(t)
 	recorded := s.restoreDump(placedFile)
@@ -100,7 +99,7 @@ func TestOrdersPlacedBeforeAnUpgrade(t *testing.T) {
 		s.placedAgain(o)
 		s.placedOtherwise(o)
 	}
-	// A run that goes on with an open order repeats no step.
+	// A run that continues an open order repeats no step.
 	for _, o := range orders {
 		if isEnd(o.Status) {
 			continue
@@ -132,7 +131,7 @@ func TestOrdersPlacedBeforeAnUpgrade(t *testing.T) {
 	s.unchanged(recorded)
 }
 
-// placedAgain places an order again, as it was placed: it is the same order.
+// placedAgain places an order again with the same content and requires that it is the same order.
 func (s *stack) placedAgain(o recordedOrder) {
 	s.t.Helper()
 	if o.Key == "" {
@@ -168,7 +167,7 @@ type withID struct {
 	harness.Order
 }
 
-// placedOtherwise places other content under the identity of an order: it is refused.
+// placedOtherwise places other content with the identity of an order and requires that it is refused.
 func (s *stack) placedOtherwise(o recordedOrder) {
 	s.t.Helper()
 	other := o.other()

@@ -19,16 +19,16 @@ import (
 // recorder has the variable that names the binary whose log is recorded.
 const recorder = "ORDERSAGA_RECORD_UPGRADE"
 
-// neverLate has nobody be late on a path where nobody shall be: events say until when something is waited for, and the log is read
-// years later. SHIPMENT_DEADLINE has to be shorter than the simulator's authorizations live, so a binary that records is built with
-// a longer authorizationLifetime in the simulator, and no other change.
+// neverLate sets deadlines that do not expire: events contain the ends of waits, and the log is read years later. SHIPMENT_DEADLINE must be
+// shorter than the lifetime of the simulator's authorizations, so a binary that records is built with a longer authorizationLifetime in the
+// simulator, and no other change.
 var neverLate = []string{
 	"PAYMENT_PENDING_DEADLINE=14000d", "SHIPMENT_DEADLINE=14000d", "DELIVERY_DEADLINE=14000d", "NOTIFICATION_WINDOW=14000d",
 	"RESERVE_DEADLINE=1h", earlyAttention, "LOG_LEVEL=warn",
 }
 
-// TestRecordUpgrade records a log for TestUpgrade: sagas in every state in which one may wait, and timelines that break off after
-// every event, each with and without the effect of the next step. It is run by hand, with the binary of a version that is in use:
+// TestRecordUpgrade records a log for TestUpgrade: sagas in every state in which they may wait, and timelines that are cut after every event, each
+// with and without the effect of the next step. It is run by hand, with the binary of a version that is in use:
 //
 //	ORDERSAGA_RECORD_UPGRADE=/path/to/ordersaga bin/devstack exec -- go test -count=1 -v -run TestRecordUpgrade ./test/e2e
 //
@@ -68,7 +68,7 @@ func TestRecordUpgrade(t *testing.T) {
 	s.write(all, r.recording)
 }
 
-// useOldBinary has a test run the version whose log is recorded, and skips it where nothing is to be recorded.
+// useOldBinary selects the binary whose log is recorded, and skips the test if none is set.
 func useOldBinary(t *testing.T) {
 	t.Helper()
 	old := os.Getenv(recorder)
@@ -80,7 +80,7 @@ func useOldBinary(t *testing.T) {
 	t.Cleanup(func() { binary = ours })
 }
 
-// upgradeRecorder plays the sagas of a recording.
+// upgradeRecorder runs the sagas of a recording.
 type upgradeRecorder struct {
 	*mailed
 	recording
@@ -89,8 +89,8 @@ type upgradeRecorder struct {
 	cuts   []cut
 }
 
-// cut is a saga whose timeline ends after so many events. Effects says which effects are there in spite of that: those of the
-// next event, of all its streams or of the first one only.
+// cut is a saga whose timeline ends after so many events. Effects are the effects that the log has nevertheless: those of the next event, in all
+// of its streams or only in the first one.
 type cut struct {
 	*actor
 
@@ -105,7 +105,7 @@ const (
 	effectsHalf  = "half"
 )
 
-// walk walks the paths: first to every state in which somebody waits and to the end, then as often as their timelines are to be cut.
+// walk runs the paths: first to every state in which an order waits and to the end, then once for each cut of their timelines.
 func (r *upgradeRecorder) walk(overdue string) {
 	var actors []*actor
 	ends := map[string]*actor{}
@@ -153,7 +153,7 @@ func (r *upgradeRecorder) walk(overdue string) {
 	r.actors = append(r.actors, actors...)
 }
 
-// cast places an order of a path, which goes on until so many reactions have come.
+// cast places an order of a path that continues until so many reactions have happened.
 func (r *upgradeRecorder) cast(p upgradePath, name string, limit int) *actor {
 	id := strings.NewReplacer(" ", "-", ",", "").Replace(p.name) + "-" + name
 	o := harness.NewOrder("sku-"+id, 2, p.method)
@@ -191,7 +191,7 @@ func (s *stack) placeByEvent(o harness.Order) {
 	require.NoError(s.t, err)
 }
 
-// shortage has an order wait for stock that another one holds, whose void is stuck.
+// shortage opens an order that waits for stock of another order whose void is stuck.
 func (r *upgradeRecorder) shortage() {
 	i := slices.IndexFunc(upgradePaths, func(p upgradePath) bool { return p.name == "stuck void" })
 	p := upgradePaths[i]
@@ -207,7 +207,7 @@ func (r *upgradeRecorder) shortage() {
 	r.actors = append(r.actors, holder, waiter)
 }
 
-// early has a cancellation come before its order.
+// early publishes a cancellation before its order.
 func (r *upgradeRecorder) early() {
 	const id = "cancelled-before-it-came"
 	eventID, err := r.bus.Publish(r.ctx, "order.cancellation_requested", id, map[string]any{"orderId": id, "reason": "ordered twice"})
@@ -218,7 +218,7 @@ func (r *upgradeRecorder) early() {
 	r.Sagas = append(r.Sagas, recordedSaga{ID: id, Path: "cancelled before it came", State: "unknown", Status: "cancelled", Reason: "requested"})
 }
 
-// customers register while the mail server takes nothing. Afterwards their streams are cut.
+// customers registers customers while the mail server accepts nothing. Afterwards their streams are cut.
 func (r *upgradeRecorder) customers() {
 	r.Streams = map[string][]string{}
 	var streams []string
@@ -247,7 +247,7 @@ func (r *upgradeRecorder) malformed() {
 	r.DeadLetter = l.ID
 }
 
-// settled waits until what came late is settled, as far as somebody has decided, and everything that was cast holds.
+// settled waits until the late events are handled, except for missing interventions, and checks the invariants.
 func (r *upgradeRecorder) settled() {
 	require.Eventually(r.t, func() bool {
 		report, err := audit.Run(r.ctx, r.db)
@@ -262,7 +262,7 @@ func (r *upgradeRecorder) settled() {
 	}, patience, 10*tick)
 }
 
-// drop takes documents out of a collection.
+// drop deletes documents of a collection.
 func (all dump) drop(collection string, which func(bson.D) bool) {
 	all[collection] = slices.DeleteFunc(all[collection], which)
 }
@@ -279,22 +279,22 @@ func (all dump) shorten(stream string, version int) {
 	all.drop("events", func(d bson.D) bool { return text(d, "stream") == stream && versionOf(d) > version })
 }
 
-// cut cuts the timeline of an order, and leaves the effects of which it tells, or one more.
+// cut cuts the timeline of an order, and keeps the effects that it records, or one more.
 func (r *upgradeRecorder) cut(all dump, c cut) {
-	told := map[string]bool{}
+	recorded := map[string]bool{}
 	next := map[string]bool{}
 	for _, d := range all["events"] {
 		if text(d, "stream") != "order-"+c.ID {
 			continue
 		}
 		for _, effect := range causes[text(d, "type")] {
-			told[effect] = told[effect] || versionOf(d) <= c.events
+			recorded[effect] = recorded[effect] || versionOf(d) <= c.events
 			next[effect] = next[effect] || versionOf(d) <= c.events+1
 		}
 	}
 	all.shorten("order-"+c.ID, c.events)
 	for _, stream := range []string{"payment-" + c.ID, "refunds-" + c.ID, "sku-sku-" + c.ID, "sku-sku-" + c.ID + "-1"} {
-		effects := told
+		effects := recorded
 		if c.effects == effectsAhead || c.effects == effectsHalf && !strings.HasSuffix(stream, "-1") {
 			effects = next
 		}
@@ -316,9 +316,9 @@ func (r *upgradeRecorder) cut(all dump, c cut) {
 	c.State = fmt.Sprintf("after %d events, effects %s", c.events, c.effects)
 }
 
-// describe says what was recorded.
+// describe returns the description of the recording.
 func (r *upgradeRecorder) describe(all dump) {
-	// A customer who has registered only; one whose message was not even begun; messages that are to be sent, and about to be.
+	// A customer after the registration only, a customer whose message was not begun, and messages before and during their sending.
 	all.shorten("customer-c-upgrade-0", 1)
 	all.shorten("notice-welcome-c-upgrade-0", 0)
 	all.shorten("customer-c-upgrade-1", 1)

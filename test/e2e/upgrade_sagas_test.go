@@ -16,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// recording says what is in a recorded log, and how it must end.
+// recording describes a recorded log and how its sagas must end.
 type recording struct {
 	Sagas []recordedSaga `json:"sagas"`
 	// Streams are customers and messages: the types of which one must be the last event of each.
@@ -42,7 +42,7 @@ type recordedSaga struct {
 	Late   []string `json:"late,omitempty"`
 }
 
-// reaction is what somebody does when an order has a status, or when somebody is asked to look after a step of it.
+// reaction is an event or an intervention that is sent when an order has a status, or when a step of it needs attention.
 type reaction struct {
 	When string `json:"when,omitempty"`
 	Step string `json:"step,omitempty"`
@@ -62,7 +62,7 @@ func isEnd(status string) bool {
 	return slices.Contains([]string{"completed", "rejected", "cancelled", "failed"}, status)
 }
 
-// actor plays one saga: it reacts, up to a limit, and has arrived when the order waits for the next reaction or has ended.
+// actor runs one saga: it sends reactions, up to a limit, and has arrived when the order waits for the next one or has ended.
 type actor struct {
 	*recordedSaga
 
@@ -74,10 +74,10 @@ type actor struct {
 	failed error
 }
 
-// arrival is how long sagas may take, all together. It guards against hanging alone.
+// arrival bounds how long all sagas together may take. It only prevents that the test hangs.
 const arrival = 2 * patience
 
-// act plays all sagas until everyone has arrived.
+// act runs all sagas until every actor has arrived.
 func (s *stack) act(actors []*actor) {
 	s.t.Helper()
 	deadline := time.Now().Add(arrival)
@@ -114,14 +114,14 @@ func (s *stack) act(actors []*actor) {
 	}
 }
 
-// play does what is due about one saga.
+// play sends the reactions that are due for one saga.
 func (a *actor) play(s *stack, r harness.Resource, attention map[string]int) {
 	for isEnd(r.Status) && a.used < len(a.Then) && !isEnd(a.Then[a.used].When) {
-		a.used++ // an effect had happened already: nobody has to be asked for it
+		a.used++ // the effect has happened already: no intervention is needed
 	}
 	due := a.used < len(a.Then) && s.due(a.ID, r, a.Then[a.used], attention)
 	if !due && a.used+1 < a.limit && s.due(a.ID, r, a.Then[a.used+1], attention) && s.raised(a.ID, a.Then[a.used].Step) {
-		// Two steps are stuck, and somebody is asked to look after them in turn.
+		// Two steps are stuck, and need attention one after the other.
 		a.Then[a.used], a.Then[a.used+1] = a.Then[a.used+1], a.Then[a.used]
 		due = true
 	}
@@ -154,7 +154,7 @@ func (s *stack) due(id string, r harness.Resource, do reaction, attention map[st
 	return err == nil && len(timeline) > 0 && timeline[len(timeline)-1].Type == do.Head
 }
 
-// raised reports whether somebody has been asked to look after a step of an order.
+// raised reports whether a step of an order needs attention.
 func (s *stack) raised(id, step string) bool {
 	timeline, err := s.client.Timeline(s.ctx, id)
 	return err == nil && slices.ContainsFunc(timeline, func(item harness.Item) bool {
@@ -165,7 +165,7 @@ func (s *stack) raised(id, step string) bool {
 	})
 }
 
-// listing reads the status of every order, and the steps that somebody is asked to look after.
+// listing reads the status of every order, and the steps that need attention.
 func (s *stack) listing() (orders map[string]harness.Resource, attention map[string]int) {
 	orders, attention = map[string]harness.Resource{}, map[string]int{}
 	for cursor := ""; ; {
@@ -194,7 +194,7 @@ func (s *stack) listing() (orders map[string]harness.Resource, attention map[str
 	return orders, attention
 }
 
-// react does what a reaction says; attention is the number of what it decides about, or zero for whatever there is.
+// react sends a reaction; attention is the number of the attention that it resolves, or zero for any.
 func (s *stack) react(id string, do reaction, attention int) error {
 	switch {
 	case do.Publish != "":

@@ -13,9 +13,9 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestUpgrade gives a log that an older version has recorded to this one, together with a Temporal that knows nothing: what an
-// upgrade comes to whose workflows cannot go on from their histories. The log leads, so every saga is found and repaired, goes on from
-// where it stands, and ends as it would have. TestRecordUpgrade recorded it.
+// TestUpgrade runs this version on a log that an older version has recorded, with an empty Temporal: an upgrade whose workflows cannot continue
+// from their histories. The log is the source of truth: every saga is found and repaired, continues from its last event, and ends as without an
+// upgrade. TestRecordUpgrade recorded the log.
 //
 // When the run of an order that has ended does not close, the test shows its history.
 func TestUpgrade(t *testing.T) {
@@ -95,8 +95,8 @@ func TestUpgrade(t *testing.T) {
 	s.redelivered(recorded, report)
 }
 
-// redelivered places every order of a recorded log that has ended once more: by the event that placed it, which a broker delivers again,
-// and over REST by its ID. Nothing happens. What is placed under an ID with other content is refused.
+// redelivered places every ended order of a recorded log once more: by its event, which a broker delivers again, and over REST by its ID. Both
+// have no effect. Other content with the same ID is refused.
 func (s *stack) redelivered(recorded dump, before *audit.Report) {
 	s.t.Helper()
 	var last recordedOrder

@@ -10,15 +10,15 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestWorkerVersions: two processes are versions of one Worker Deployment. New orders run on the current version, wherever they are placed; open
-// ones move to it with their next workflow task, forward and back.
+// TestWorkerVersions: two processes are versions of one Worker Deployment. New orders run on the current version, whichever API accepts them; open
+// orders move to it with their next workflow task, forward and back.
 func TestWorkerVersions(t *testing.T) {
 	s := newStack(t)
 	namespace := "TEMPORAL_NAMESPACE=" + s.registerNamespace()
 	shop := s.temporal.WorkerDeploymentClient().GetHandle("shop")
 	a := s.start(namespace, "WORKER_DEPLOYMENT_NAME=shop", "WORKER_BUILD_ID=a")
 	sku := s.sku(1000)
-	// use makes a version the current one, and returns when new orders run on it: task queues learn of it later.
+	// use makes a version the current one, and returns when new orders run on it: task queues are updated with a delay.
 	use := func(build string) {
 		t.Helper()
 		require.Eventually(t, func() bool {
@@ -56,8 +56,8 @@ func TestWorkerVersions(t *testing.T) {
 	s.audit()
 }
 
-// builds returns the build IDs of the workers that completed the workflow tasks of an order, without repetitions, when there are so many. The log
-// has what a workflow task did before Temporal has its completion.
+// builds waits until so many build IDs have completed workflow tasks of an order, and returns them without repetitions. The log has the events of
+// a workflow task before Temporal has its completion.
 func (s *stack) builds(orderID string, n int) (builds []string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {

@@ -14,8 +14,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestAnOrderThatWaitsIsHandledWhenTheServiceStarts: an order waits in the longest wait queue after some outages. The service
-// that starts does not let it wait until its time is up.
+// TestAnOrderThatWaitsIsHandledWhenTheServiceStarts: an order is in the longest wait queue after some outages. A service that starts returns it to
+// the inbox before its delay is over.
 func TestAnOrderThatWaitsIsHandledWhenTheServiceStarts(t *testing.T) {
 	s := newStack(t)
 	s.start()

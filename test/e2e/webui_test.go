@@ -17,8 +17,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestTheWebUITellsTheStory opens the pages of an order that completed and of one that was undone in the Temporal Web
-// UI, in a headless browser, and looks for every step: what it is called, and what was done.
+// TestTheWebUITellsTheStory opens the pages of a completed and of a compensated order in the Temporal Web UI, in a headless browser, and looks for
+// the name and the result of every step.
 func TestTheWebUITellsTheStory(t *testing.T) {
 	s := newStack(t)
 	browser := s.browser()
@@ -40,15 +40,15 @@ func TestTheWebUITellsTheStory(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Every step ran inside the workflow task: what the page calls it is the summary of a marker.
+			// Every step ran inside the workflow task: the page shows the summary of a marker.
 			id := s.undisturbed(c.method, c.status)
 			s.says(browser, id, c.history, c.details)
 		})
 	}
 }
 
-// TestTheWebUIShowsWhatGoesRegular opens the page of an order while a step that failed inside its workflow task is being
-// retried, and when the order has ended; and that of an order whose gateway is never called inside workflow tasks.
+// TestTheWebUIShowsWhatGoesRegular opens the page of an order while a step that failed inside its workflow task is retried as a regular activity,
+// and after its end; and the page of an order whose gateway is only called with regular activities.
 func TestTheWebUIShowsWhatGoesRegular(t *testing.T) {
 	s := newStack(t)
 	browser := s.browser()
@@ -69,7 +69,7 @@ func TestTheWebUIShowsWhatGoesRegular(t *testing.T) {
 
 	service.Kill()
 	s.start("SIMULATOR_FAST=false")
-	// There are no markers of these: what the page calls them is the summary of the regular activities.
+	// These steps have no markers: the page shows the summaries of regular activities.
 	regular := []string{"authorize the payment", "capture the payment"}
 	away := s.undisturbed("tok_visa", "completed", regular...)
 	s.says(browser, away, append(regular, "reserve every line", "commit the stock"), []string{
@@ -77,11 +77,11 @@ func TestTheWebUIShowsWhatGoesRegular(t *testing.T) {
 	})
 }
 
-// mostOrders bounds how many orders are placed until one comes through undisturbed.
+// mostOrders bounds the orders that are placed until one has exactly the expected regular activities.
 const mostOrders = 10
 
-// undisturbed places an order that ends in a status, and of whose steps just these go regular. A step for which a busy machine
-// takes longer than three seconds does so, too: then another order is placed.
+// undisturbed places an order that ends in a status, with exactly these steps as regular activities. On a busy machine, a step that takes longer
+// than three seconds becomes a regular activity, too: then another order is placed.
 func (s *stack) undisturbed(method, status string, regular ...string) (orderID string) {
 	s.t.Helper()
 	var went []string
@@ -94,11 +94,11 @@ func (s *stack) undisturbed(method, status string, regular ...string) (orderID s
 		}
 		s.t.Logf("order %s: %v went regular", end.ID, went)
 	}
-	require.Equal(s.t, regular, went, "of %d orders none came through as it should", mostOrders)
+	require.Equal(s.t, regular, went, "none of %d orders had exactly the expected regular activities", mostOrders)
 	return ""
 }
 
-// says opens the page of an order's saga, and wants both views to come to say all of it.
+// says opens the page of an order's saga and waits until both views show all of the texts.
 func (s *stack) says(browser context.Context, orderID string, history, details []string) {
 	s.t.Helper()
 	run := s.temporal.GetWorkflow(s.ctx, "order-"+orderID, "")
@@ -111,7 +111,7 @@ func (s *stack) says(browser context.Context, orderID string, history, details [
 	}
 }
 
-// regular returns the summaries of the regular activities of an order's saga, but those that publish.
+// regular returns the summaries of the regular activities of an order's saga, except those that publish.
 func (s *stack) regular(orderID string) (summaries []string) {
 	s.t.Helper()
 	for events := s.temporal.GetWorkflowHistory(s.ctx, "order-"+orderID, "", false, 0); events.HasNext(); {
@@ -155,12 +155,12 @@ func (s *stack) browser() context.Context {
 	return ctx
 }
 
-// visible is the text of a page and of the frames in it: markdown is drawn in frames.
+// visible is the text of a page and of its frames: Markdown is rendered in frames.
 const visible = `[document, ...[...document.querySelectorAll("iframe")].map(f => f.contentDocument)].
 	map(d => d && d.body ? d.body.innerText : "").join("\n")`
 
-// look returns the texts that do not appear on the page in the browser. Scripts draw the page and do not report when they
-// are done: look polls until all texts are there, or the time is over.
+// look returns the texts that do not appear on the page in the browser. Scripts render the page and do not report when they have finished: look
+// polls until all texts are there, or until a timeout.
 func look(browser context.Context, texts []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(browser, patience)
 	defer cancel()

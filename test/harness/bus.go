@@ -19,14 +19,14 @@ const (
 	DeadQueue = "ordersaga.dead"
 )
 
-// Bus is a connection to the broker, as another service has one.
+// Bus is a connection to the broker, like that of another service.
 type Bus struct {
 	conn *amqp.Connection
 	mu   sync.Mutex
 	pub  *amqp.Channel
 }
 
-// heartbeat is longer than the client's own: a listener whose connection is closed after a pause of the machine has lost events.
+// heartbeat is longer than the default of the client: a temporary queue loses events when its connection is closed after a pause of the machine.
 const heartbeat = time.Minute
 
 // Dial connects to the broker.
@@ -72,7 +72,7 @@ func (b *Bus) PublishJSON(ctx context.Context, exchange, key, contentType string
 	return b.PublishRaw(ctx, exchange, key, amqp.Publishing{ContentType: contentType, DeliveryMode: amqp.Persistent, Body: raw})
 }
 
-// PublishRaw publishes a message as it is and waits for the broker's confirm.
+// PublishRaw publishes a message unchanged and waits for the broker's confirm.
 func (b *Bus) PublishRaw(ctx context.Context, exchange, key string, message amqp.Publishing) error {
 	b.mu.Lock()
 	confirm, err := b.pub.PublishWithDeferredConfirmWithContext(ctx, exchange, key, false, false, message)
@@ -90,7 +90,7 @@ func (b *Bus) PublishRaw(ctx context.Context, exchange, key string, message amqp
 	return nil
 }
 
-// Message is a message that a tap or a queue got.
+// Message is a message that a tap or a queue received.
 type Message struct {
 	amqp.Delivery
 	// ID, Type, Subject and Sequence are of the CloudEvent in the body.
@@ -112,8 +112,7 @@ type Tap struct {
 // Tap binds a queue of its own to the exchange, with the given keys; "#" is everything.
 func (b *Bus) Tap(keys ...string) (*Tap, error) { return b.tap("", keys) }
 
-// Keep binds a durable queue to the exchange that keeps everything, also over a restart of the broker. Drain
-// collects from it.
+// Keep binds a durable queue to the exchange, which keeps every message across a restart of the broker. Drain collects them.
 func (b *Bus) Keep(queue string, keys ...string) error {
 	channel, err := b.conn.Channel()
 	if err != nil {
@@ -124,7 +123,7 @@ func (b *Bus) Keep(queue string, keys ...string) error {
 	return err
 }
 
-// Drain collects what a queue that was made with Keep has got and will get.
+// Drain collects the present and future messages of a queue of Keep.
 func (b *Bus) Drain(queue string) (*Tap, error) { return b.tap(queue, nil) }
 
 // declare declares a queue, a temporary one when it has no name, and binds it.
@@ -178,7 +177,7 @@ func (t *Tap) collect(deliveries <-chan amqp.Delivery) {
 	}
 }
 
-// Of returns what was published about a subject, duplicates of a sequence dropped, as a consumer does.
+// Of returns the messages about a subject without duplicates of a sequence.
 func (t *Tap) Of(subject string) []Message {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -205,12 +204,12 @@ func unique(messages []Message) []Message {
 	return kept
 }
 
-// Outbound are the messages that the service published: those of others have no sequence.
+// Outbound are the messages of the service: those of other publishers have no sequence.
 func Outbound(messages []Message) []Message {
 	return slices.DeleteFunc(slices.Clone(messages), func(m Message) bool { return m.Sequence == "" })
 }
 
-// Await waits until enough messages about a subject have come.
+// Await waits until enough messages about a subject have arrived.
 func (t *Tap) Await(ctx context.Context, subject string, enough func([]Message) bool) ([]Message, error) {
 	for {
 		t.mu.Lock()
@@ -241,7 +240,7 @@ func (b *Bus) Get(queue string) (Message, bool, error) {
 	return m, ok, err
 }
 
-// Purge drops what waits in a queue; a queue that is not there is empty.
+// Purge drops the messages of a queue; a queue that does not exist is empty.
 func (b *Bus) Purge(queue string) {
 	channel, err := b.conn.Channel()
 	if err != nil {
@@ -262,7 +261,7 @@ func (b *Bus) Depth(queue string) (int, error) {
 	return q.Messages, err
 }
 
-// Subjects are the subjects about which a message of one of the types has come.
+// Subjects are the subjects of the messages of one of the types.
 func (t *Tap) Subjects(types ...string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -275,7 +274,7 @@ func (t *Tap) Subjects(types ...string) []string {
 	return subjects
 }
 
-// Changed returns a channel that is closed when the next message comes.
+// Changed returns a channel that is closed when the next message arrives.
 func (t *Tap) Changed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -21,11 +21,11 @@ type Line struct {
 	SKU        string `json:"sku"`
 	Quantity   int64  `json:"quantity"`
 	UnitAmount int64  `json:"unitAmount"`
-	// Stocked is false for what takes no stock; nil means true.
+	// Stocked is false for a line that needs no stock; nil means true.
 	Stocked *bool `json:"stocked,omitempty"`
 }
 
-// Same reports whether two lines say the same.
+// Same reports whether two lines are equal.
 func (l Line) Same(other Line) bool {
 	stocked := func(l Line) bool { return l.Stocked == nil || *l.Stocked }
 	same := stocked(l) == stocked(other)
@@ -33,7 +33,7 @@ func (l Line) Same(other Line) bool {
 	return same && l == other
 }
 
-// Order is the body of an order, as REST and order.created take it.
+// Order is the body of an order, for REST and order.created.
 type Order struct {
 	// ID is for events only.
 	ID         string `json:"orderId,omitempty"`
@@ -106,9 +106,8 @@ type Client struct {
 	HTTP *http.Client
 	// Token is an API key or a token, where callers are authenticated.
 	Token string
-	// Patient tells it to do what clients shall do: a request that the service is unavailable for is sent again, under the
-	// same key, until it is answered; and who waits for the end of an order asks again when it takes longer than one answer
-	// may. A server or a process that does not respond for some seconds is no failure.
+	// Patient makes it repeat a request with its key while the service is unavailable, and wait for the end of an order for longer than one
+	// request may: a server or a process that does not respond for some seconds is no failure.
 	Patient bool
 }
 
@@ -121,7 +120,7 @@ type Response struct {
 	Tries int
 }
 
-// Into decodes the body; it fails when the status is not the one that was expected.
+// Into decodes the body; it fails if the status is not the expected one.
 func (r Response) Into(status int, into any) error {
 	if r.Status != status {
 		return fmt.Errorf("status %d instead of %d: %s", r.Status, status, r.Body)
@@ -134,8 +133,7 @@ func (r Response) Into(status int, into any) error {
 
 const idempotencyKey = "Idempotency-Key"
 
-// keyed gives what is posted a key, if it has none, so that it can be sent again. A decision is the same without one: what it
-// is about and what it says make it so.
+// keyed adds a key to a POST request without one, so that it can be repeated. An intervention needs none: its attention and action identify it.
 func keyed(path string, headers []string) []string {
 	if slices.Contains(headers, idempotencyKey) || strings.HasSuffix(path, "/resolutions") {
 		return headers
@@ -206,7 +204,7 @@ func (c Client) once(ctx context.Context, method, path string, body []byte, head
 	return Response{Status: response.StatusCode, Header: response.Header, Body: raw}, err
 }
 
-// Place places an order and waits up to wait for its end, and when it is patient longer; 0 does not wait.
+// Place places an order and waits up to wait for its end, longer if the client is patient; 0 does not wait.
 func (c Client) Place(ctx context.Context, o Order, wait time.Duration, headers ...string) (Resource, error) {
 	want := http.StatusAccepted
 	if wait > 0 {
@@ -258,7 +256,7 @@ func (c Client) Cancel(ctx context.Context, id, reason string) (Response, error)
 	return c.Do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(id)+"/cancellation", map[string]string{"reason": reason})
 }
 
-// Receive books goods that came in.
+// Receive adds received stock.
 func (c Client) Receive(ctx context.Context, sku string, quantity int64) error {
 	response, err := c.Do(ctx, http.MethodPost, "/v1/stock/"+url.PathEscape(sku)+"/receipts", map[string]int64{"quantity": quantity})
 	if err != nil {
@@ -342,7 +340,7 @@ func (c Client) AwaitStuck(ctx context.Context, id, step string) (item Attention
 	return item, err
 }
 
-// Decision is what an operator decides.
+// Decision is an intervention.
 type Decision struct {
 	Action    string `json:"action"`
 	Attention int    `json:"attention,omitempty"`
@@ -351,7 +349,7 @@ type Decision struct {
 	Reference string `json:"reference,omitempty"`
 }
 
-// Resolve decides about what is stuck in an order.
+// Resolve sends an intervention for a stuck step of an order.
 func (c Client) Resolve(ctx context.Context, id string, d Decision) (Response, error) {
 	return c.Do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(id)+"/resolutions", d)
 }

@@ -33,7 +33,7 @@ type DeadLetter struct {
 	History         []Item         `json:"history"`
 }
 
-// DryRun is what a replay would come to.
+// DryRun is the result of a dry run of a replay.
 type DryRun struct {
 	Outcome string  `json:"outcome"`
 	Would   string  `json:"would"`
@@ -64,7 +64,7 @@ func (c Client) DeadLetter(ctx context.Context, id string) (DeadLetter, error) {
 	return l, err
 }
 
-// AwaitDead waits until a dead letter is kept that satisfies the test.
+// AwaitDead waits until a dead letter is stored that satisfies the condition.
 func (c Client) AwaitDead(ctx context.Context, want func(DeadLetter) bool) (found DeadLetter, err error) {
 	seen := map[string]bool{}
 	err = Poll(ctx, 50*time.Millisecond, func() bool {
@@ -82,7 +82,7 @@ func (c Client) AwaitDead(ctx context.Context, want func(DeadLetter) bool) (foun
 				found = full
 				return true
 			}
-			// Its history is written after it: without one it is not seen.
+			// The history of a letter is written after it: a letter without a history is not ready.
 			seen[key] = len(full.History) > 0
 		}
 		return false
@@ -98,7 +98,7 @@ func (c Client) Replay(ctx context.Context, id string, body any) (Response, erro
 	return c.Do(ctx, http.MethodPost, "/v1/dead-letters/"+id+"/replay", body)
 }
 
-// DryRun asks what a replay of a dead letter would come to.
+// DryRun requests a dry run of the replay of a dead letter.
 func (c Client) DryRun(ctx context.Context, id string) (DryRun, error) {
 	var run DryRun
 	response, err := c.Do(ctx, http.MethodPost, "/v1/dead-letters/"+id+"/replay?dryRun=true", nil)

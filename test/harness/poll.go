@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Poll looks every so often until something is done, or the context ends: what it waits for is in another process.
+// Poll calls done at an interval until it reports true or the context ends. It is for events in another process.
 func Poll(ctx context.Context, every time.Duration, done func() bool) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

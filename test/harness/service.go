@@ -1,5 +1,5 @@
-// Package harness runs the service as its users do: as a process, over HTTP, over RabbitMQ. The end-to-end
-// tests, the demo and the benchmark share it. It imports nothing of the service.
+// Package harness runs the service as users do: as a process, over HTTP and RabbitMQ. The end-to-end tests, the demo and the benchmark share it.
+// It imports no package of the service.
 package harness
 
 import (
@@ -32,7 +32,7 @@ type Service struct {
 	log  *tail
 }
 
-// Options say how to run the service.
+// Options are the options of Start.
 type Options struct {
 	// Binary is the path of ordersaga. Mandatory.
 	Binary string
@@ -131,7 +131,7 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Kill ends the service at once, as a power cut does, and returns when it is gone.
+// Kill sends SIGKILL to the service and returns when the process has ended.
 func (s *Service) Kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.done
@@ -140,7 +140,7 @@ func (s *Service) Kill() {
 // Signal sends a signal to the service.
 func (s *Service) Signal(sig syscall.Signal) error { return s.cmd.Process.Signal(sig) }
 
-// Stop asks the service to drain, and returns its exit error when it has ended.
+// Stop sends SIGTERM to the service, which drains, and returns its exit error.
 func (s *Service) Stop(timeout time.Duration) error {
 	if err := s.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -162,11 +162,11 @@ func (s *Service) Pid() int { return s.cmd.Process.Pid }
 // Done is closed when the service has ended.
 func (s *Service) Done() <-chan struct{} { return s.done }
 
-// Log returns the end of what the service wrote.
+// Log returns the end of the output of the service.
 func (s *Service) Log() string { return s.log.String() }
 
-// The ports that FreeAddr takes from: below those that systems give to outgoing connections, which could take one before the
-// process listens that it is for; and below those that devstack takes for servers.
+// The range of FreeAddr: below the ports of outgoing connections, one of which could take the port before the process listens, and below the
+// ports that devstack uses for servers.
 const (
 	lowestPort = 10_000
 	ports      = 10_000
@@ -186,8 +186,8 @@ func FreeAddr() (string, error) {
 	return "", fmt.Errorf("find a free port: %w", failed)
 }
 
-// tail keeps the end of what is written to it, and the first that the race detector says: a service that loses a race goes on,
-// and ends with an exit code that does not say which.
+// tail keeps the end of what is written to it, and the first report of the race detector: a service with a data race continues, and its exit code
+// does not say where it was.
 type tail struct {
 	mu   sync.Mutex
 	text []byte
@@ -202,7 +202,7 @@ const (
 
 var raceBegins = []byte("WARNING: DATA RACE")
 
-// noteRace keeps what begins with the first race. The detector writes a report in one piece, or piece by piece.
+// noteRace keeps the output from the first race on. The detector may write a report in several pieces.
 func (t *tail) noteRace(p []byte) {
 	if len(t.race) == 0 {
 		at := bytes.Index(p, raceBegins)

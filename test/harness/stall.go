@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// Stall is a TCP proxy before a server that stalls the connection over which a client sends a certain text: what
-// carries the text, and everything after it, never reaches the server. It makes "after this, before that" a
-// place where a test can pull the plug.
+// Stall is a TCP proxy in front of a server that stalls a connection over which a client sends a certain text: the message with the text, and
+// everything after it, never reaches the server. A test can kill a process between two of its requests.
 type Stall struct {
 	listener net.Listener
 	target   string
@@ -22,7 +21,7 @@ type Stall struct {
 	all     sync.WaitGroup
 }
 
-// NewStall listens on loopback before target.
+// NewStall listens on loopback in front of target.
 func NewStall(target, text string) (*Stall, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,7 +35,7 @@ func NewStall(target, text string) (*Stall, error) {
 // Addr is where clients connect.
 func (s *Stall) Addr() string { return s.listener.Addr().String() }
 
-// Stalled is closed when the text was seen.
+// Stalled is closed when the text was sent.
 func (s *Stall) Stalled() <-chan struct{} { return s.stalled }
 
 // Close cuts every connection.
@@ -72,8 +71,8 @@ func (s *Stall) accept() {
 	}
 }
 
-// forward copies what the client sends, until the text comes. A read may cut it: what came before it of its message has gone on
-// then, which is no message without the rest.
+// forward copies what the client sends up to the text. A read may cut the text: then the server has received the beginning of the message, which
+// is incomplete.
 func (s *Stall) forward(server, client net.Conn) {
 	defer server.Close()
 	buffer := make([]byte, 64<<10)

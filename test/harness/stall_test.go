@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAStallSeesATextThatIsCut by a read, and lets through what comes before it.
+// TestAStallSeesATextThatIsCut: a text that is cut by a read is found, and what precedes it is forwarded.
 func TestAStallSeesATextThatIsCut(t *testing.T) {
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheLogKeepsItsEndAndTheFirstRace, however much follows it.
+// TestTheLogKeepsItsEndAndTheFirstRace: the log keeps its end and the first race, however much follows.
 func TestTheLogKeepsItsEndAndTheFirstRace(t *testing.T) {
 	var log tail
 	write := func(from, to int) {

@@ -15,11 +15,10 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// secrets are what ada says about herself.
+// secrets are the personal data of the customer ada.
 var secrets = []string{"ada@example.com", "Lovelace"}
 
-// onboard has a customer register, as the guides' user service says so, and change her address; she orders something. It
-// prints the streams of all that, and returns the id of the order.
+// onboard registers a customer, changes her address, and places an order for her. It prints the streams, and returns the ID of the order.
 func (g *guide) onboard(ctx context.Context) (orderID string, failures []string) {
 	ada := g.ada
 	ctx, cancel := context.WithTimeout(ctx, pathTimeout)
@@ -110,7 +109,7 @@ func (g *guide) items(ctx context.Context, stream string) ([]harness.Item, error
 	return items, nil
 }
 
-// sealed checks that nothing of what ada says about herself stands in the log, or went out on the bus.
+// sealed checks that log and bus have no personal data of ada.
 func (g *guide) sealed(ctx context.Context) []string {
 	cursor, err := g.log.Collection("events").Find(ctx, bson.D{})
 	if err != nil {

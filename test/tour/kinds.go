@@ -17,7 +17,7 @@ var (
 	download = harness.Line{SKU: "a free sample.pdf", Quantity: 1, Stocked: &unstocked}
 )
 
-// besides are lines of the SKU of a path besides its first one.
+// besides are further lines of a path with its SKU.
 func besides(p path, lines ...harness.Line) path {
 	for _, l := range lines {
 		l.SKU = p.sku()
@@ -26,7 +26,7 @@ func besides(p path, lines ...harness.Line) path {
 	return p
 }
 
-// sent are the events of an order's parcel.
+// sent are the events of the parcel of an order.
 var sent = []scene{
 	publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "dhl"}), publish("shipped", "shipment.delivered", nil),
 }

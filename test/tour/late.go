@@ -9,8 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// showLate waits for what must follow from what came when the order had ended, and prints it; it does not wait when something has
-// failed already.
+// showLate waits for the expected stream of late events and prints it; after a failure it does not wait.
 func (g *guide) showLate(ctx context.Context, p path, orderID string, wait bool) error {
 	ctx, cancel := context.WithTimeout(ctx, pathTimeout)
 	defer cancel()

@@ -12,43 +12,43 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// path is one way through the saga.
+// path is one path through the saga.
 type path struct {
 	name        string
 	method      string
 	fulfillment string
 	stock       int64
 	byEvent     bool
-	// id is the ID that a shop gives its order, before what makes it its own; it has none of its own by default, and over REST.
+	// id is the prefix of the ID that a shop gives its order; by default, and over REST, the service generates the ID.
 	id string
-	// goods is the SKU of the path, if it is not the path's name; customer the one who orders, and currency what is paid in.
+	// goods is the SKU of the path, if it is not the name of the path; customer and currency are those of the order.
 	goods, customer, currency string
 	metadata                  map[string]string
-	// lines are what is ordered besides two pieces of the path's SKU at unitAmount, or instead of them.
+	// lines are ordered besides two pieces of the path's SKU at unitAmount, or instead of them.
 	lines      []harness.Line
 	unitAmount *int64
 	linesOnly  bool
 	script     []scene
 	status     string
 	reason     string
-	// overdue reports whether a deadline passes on it.
+	// overdue reports whether a deadline expires on it.
 	overdue bool
-	// timeline is what the order's events must be, without their prefixes being cut.
+	// timeline are the expected events of the order.
 	timeline []string
-	// repeated is the timeline instead, of a completed order, if a look-up was repeated because its answer was lost or late.
+	// repeated is the timeline of a completed order instead, if a lookup was repeated because its answer was lost or late.
 	repeated []string
-	// afterEnd is what happens when the order has ended, late what the events of that must be.
+	// afterEnd are the scenes after the end of the order, late the expected late events.
 	afterEnd []scene
 	late     []string
 }
 
-// scene does something when the order has a status.
+// scene is an action that is taken when the order has a status.
 type scene struct {
 	when string
 	do   func(ctx context.Context, g *guide, orderID string) error
 }
 
-// sku gives each path stock of its own.
+// sku returns the SKU of a path: each path has its own stock.
 func (p path) sku() string { return cmp.Or(p.goods, p.file()) }
 
 // file is the path's name as part of the name of a file.
@@ -61,8 +61,8 @@ func (p path) file() string {
 	}, p.name)
 }
 
-// judge compares what happened with what must.
-func (p path) judge(end harness.Resource, items []harness.Item, err error) error {
+// check compares the result of an order with the expected one.
+func (p path) check(end harness.Resource, items []harness.Item, err error) error {
 	if err != nil {
 		return err
 	}
@@ -74,11 +74,11 @@ func (p path) judge(end harness.Resource, items []harness.Item, err error) error
 	case !slices.Equal(types, p.timeline):
 		return fmt.Errorf("its timeline is %v, not %v", types, p.timeline)
 	}
-	return p.judgeContent(end)
+	return p.checkContent(end)
 }
 
-// judgeContent compares what the order says with what was ordered.
-func (p path) judgeContent(end harness.Resource) error {
+// checkContent compares the order of the API with the order that was placed.
+func (p path) checkContent(end harness.Resource) error {
 	o := p.order()
 	var total int64
 	for _, l := range o.Lines {
@@ -97,7 +97,7 @@ func (p path) judgeContent(end harness.Resource) error {
 	return nil
 }
 
-// order is what is ordered on the path.
+// order is the order of the path.
 func (p path) order() harness.Order {
 	o := harness.NewOrder(p.sku(), 2, p.method)
 	o.Fulfillment, o.Metadata = p.fulfillment, p.metadata
@@ -119,7 +119,7 @@ func typesOf(items []harness.Item) []string {
 	return types
 }
 
-// publish is a scene in which a neighbour publishes an event about the order.
+// publish is a scene in which another service publishes an event about the order.
 func publish(when, eventType string, data map[string]any) scene {
 	return scene{when, func(ctx context.Context, g *guide, orderID string) error {
 		full := map[string]any{"orderId": orderID}
@@ -131,7 +131,7 @@ func publish(when, eventType string, data map[string]any) scene {
 	}}
 }
 
-// cancel is a scene in which somebody cancels over REST.
+// cancel is a scene in which the order is cancelled over REST.
 func cancel(when string, want int) scene {
 	return scene{when, func(ctx context.Context, g *guide, orderID string) error {
 		response, err := g.client.Cancel(ctx, orderID, "changed my mind")
@@ -142,8 +142,7 @@ func cancel(when string, want int) scene {
 	}}
 }
 
-// until is a scene in which nothing is done before an order has had an event: what comes beside a step that is under way may
-// be before or behind it.
+// until is a scene that waits for an event of the order: an event that arrives during a step may be recorded before or after it.
 func until(eventType string) scene {
 	return scene{"", func(ctx context.Context, g *guide, orderID string) error {
 		err := harness.Poll(ctx, lookEvery, func() bool {
@@ -157,15 +156,15 @@ func until(eventType string) scene {
 	}}
 }
 
-// decide is a scene in which an operator decides about a step that is stuck.
+// decide is a scene with an intervention for a stuck step.
 func decide(step string, d harness.Decision) scene { return decideWhen("needs_attention", step, d) }
 
-// decideUnlessOver is decide, where the step may turn out to be done when the operator decides.
+// decideUnlessOver is decide for a step that may have succeeded before the intervention.
 func decideUnlessOver(step string, d harness.Decision) scene {
 	return decideAs("needs_attention", step, d, http.StatusOK, http.StatusConflict)
 }
 
-// decideLate is a scene in which an operator decides about what came when the order had ended.
+// decideLate is a scene with an intervention for a late event.
 func decideLate(step string, d harness.Decision) scene { return decideWhen("", step, d) }
 
 func decideWhen(when, step string, d harness.Decision) scene {
@@ -196,7 +195,7 @@ var (
 		"payment.captured", "inventory.committed")
 )
 
-// after is a timeline: taken, and then these.
+// after is a timeline: taken, followed by these events.
 func after(types ...string) []string { return append(slices.Clone(taken), types...) }
 
 // everyPath are the paths of the saga, and the orders of each kind.
@@ -208,7 +207,7 @@ var (
 	parcelTwo = map[string]any{"parcelId": "p-2", "trackingNumber": "JD0002", "lines": []map[string]any{{"line": 1, "quantity": 1}}}
 )
 
-// paths are every way through the saga.
+// paths are all paths through the saga.
 var paths = []path{
 	{name: "immediate", method: "tok_visa", stock: 10, status: "completed", timeline: completed},
 	{name: "immediate by event", method: "tok_visa", stock: 10, byEvent: true, status: "completed", timeline: completed},

@@ -13,8 +13,8 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// record writes the histories of the paths' workflows as JSON files, one a path and one for what came late: golden histories, which the code of
-// the workflows must be able to replay for as long as such workflows may run.
+// record writes the histories of the paths' workflows as JSON files, one for each path and one for its late events: golden histories, which the
+// workflows must be able to replay for as long as such workflows may run.
 func (g *guide) record(ctx context.Context, folder string, orders map[string]string, adas string) error {
 	temporal, err := client.Dial(client.Options{HostPort: os.Getenv("TEMPORAL_ADDRESS")})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// PrintTimeline draws an order's events as a table.
+// PrintTimeline prints an order's events as a table.
 func PrintTimeline(w io.Writer, items []harness.Item) {
 	if len(items) == 0 {
 		return
@@ -25,7 +25,7 @@ func PrintTimeline(w io.Writer, items []harness.Item) {
 	_ = table.Flush()
 }
 
-// gist picks what a reader wants to see of an event's data.
+// gist returns the important values of an event's data.
 func gist(data json.RawMessage) string {
 	var fields map[string]any
 	if json.Unmarshal(data, &fields) != nil {

@@ -1,5 +1,4 @@
-// Package tour sends an order down every path of the saga, on the real stack, and holds what happened against what
-// must hold. The demo prints it, the end-to-end tests run it.
+// Package tour runs an order of every path of the saga on the real stack, and checks the results. The demo prints it, the end-to-end tests run it.
 package tour
 
 import (
@@ -22,14 +21,14 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// pathTimeout bounds one order. All paths are walked at once, and an event that comes three times before its order waits
-// for five minutes: on a slow machine that is no failure.
+// pathTimeout bounds one order. All paths run at once, and an event that is delivered three times before its order waits for five minutes: on a
+// slow machine that is no failure.
 const pathTimeout = 8 * time.Minute
 
-// lookEvery is the pause between two looks at what another process does.
+// lookEvery is the interval of polls of another process.
 const lookEvery = 50 * time.Millisecond
 
-// guide is what the paths of the tour share.
+// guide has what the paths of the tour share.
 type guide struct {
 	client harness.Client
 	bus    *harness.Bus
@@ -38,13 +37,13 @@ type guide struct {
 	out    io.Writer
 	// orders are the ids of the orders, by path.
 	orders map[string]string
-	// ada is a customer of the tour: a new one each time, because Temporal remembers who was welcomed. Everybody else's
-	// orders are of somebody who has never registered.
+	// ada is the registered customer of the tour, with a new ID each time, because Temporal keeps the workflow of the welcome message. All other
+	// orders are of customers who have not registered.
 	ada string
 }
 
-// Run runs the service, sends one order down every path, prints each timeline, and checks what must hold over the
-// raw documents. The environment says where the servers are.
+// Run runs the service and one order of every path, prints each timeline, and checks the raw documents. The environment has the addresses of the
+// servers.
 //
 // A folder that is not empty gets the history of each path's workflow.
 func Run(ctx context.Context, binary string, out io.Writer, folder string) error {
@@ -98,11 +97,11 @@ func failed(failures []string) error {
 	return fmt.Errorf("%d things do not hold:\n  %s", len(failures), strings.Join(failures, "\n  "))
 }
 
-// overdue are the settings for the paths on which somebody is too late. On all others nobody is: a service that stands still
-// for some seconds, or a neighbour, must not make another path of theirs.
+// overdue are the settings for the paths on which a deadline expires. On all other paths no deadline may expire, although the service or a server
+// may not respond for some seconds.
 var overdue = []string{"PAYMENT_PENDING_DEADLINE=2s", "SHIPMENT_DEADLINE=2s", "AUTHORIZE_DEADLINE=15s", "SIMULATOR_OUTAGE=10m"}
 
-// start runs the service. What is stuck needs attention soon, but not what is only slow.
+// start runs the service. Stuck steps need attention soon, slow ones do not.
 func (g *guide) start(ctx context.Context, binary string, env ...string) (*harness.Service, error) {
 	service, err := harness.Start(ctx, harness.Options{
 		Binary: binary, Env: append([]string{"LOG_LEVEL=error", "ATTENTION_AFTER=15s", "RECONCILE_EVERY=0"}, env...),
@@ -113,7 +112,7 @@ func (g *guide) start(ctx context.Context, binary string, env ...string) (*harne
 	return service, err
 }
 
-// walk walks the paths at the same time and prints them in order.
+// walk runs the paths at the same time and prints them in order.
 func (g *guide) walk(ctx context.Context, which func(path) bool) []string {
 	paths := slices.DeleteFunc(everyPath(), func(p path) bool { return !which(p) })
 	type walked struct {
@@ -149,7 +148,7 @@ func (g *guide) walk(ctx context.Context, which func(path) bool) []string {
 		if len(p.late) > 0 {
 			r.err = errors.Join(r.err, g.showLate(ctx, p, r.end.ID, r.err == nil))
 		}
-		if err := p.judge(r.end, r.items, r.err); err != nil {
+		if err := p.check(r.end, r.items, r.err); err != nil {
 			failures = append(failures, p.name+": "+err.Error())
 			fmt.Fprintln(g.out, "  ✗", err)
 		}
@@ -157,7 +156,7 @@ func (g *guide) walk(ctx context.Context, which func(path) bool) []string {
 	return failures
 }
 
-// run sends one order down its path.
+// run runs the order of one path.
 func (g *guide) run(ctx context.Context, p path) (harness.Resource, error) {
 	if p.stock > 0 {
 		if err := g.client.Receive(ctx, p.sku(), p.stock); err != nil {
@@ -202,7 +201,7 @@ func (g *guide) place(ctx context.Context, p path) (placed harness.Resource, err
 	return placed, err
 }
 
-// play plays scenes in turn.
+// play runs scenes one after the other.
 func (g *guide) play(ctx context.Context, orderID string, scenes []scene) error {
 	for _, s := range scenes {
 		if s.when != "" {
@@ -217,7 +216,7 @@ func (g *guide) play(ctx context.Context, orderID string, scenes []scene) error 
 	return nil
 }
 
-// check holds the raw documents, and what the bus got, against what must hold.
+// check checks the raw documents and the messages on the bus.
 func (g *guide) check(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, pathTimeout)
 	defer cancel()

@@ -59,9 +59,9 @@ func (d *Driver[In, Out]) attempt(a Action, call *ActivityCall[In, Out], in In, 
 // batch bounds the attempts of a call that must succeed before it needs attention; later batches are short.
 func (d *Driver[In, Out]) batch() time.Duration {
 	if d.batches > 0 {
-		return min(SlowBatch, d.flow.Patience())
+		return min(SlowBatch, d.flow.AttentionAfter())
 	}
-	return d.flow.Patience()
+	return d.flow.AttentionAfter()
 }
 
 // UntilDone runs a call that needs nothing but the flow's own stores, until it succeeds. It never ends a run: an error

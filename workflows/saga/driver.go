@@ -91,8 +91,8 @@ type Run[In, Out any] interface {
 	GiveUp(a Action, in In, cause error)
 	// Raise is called when a call that must succeed keeps failing.
 	Raise(s Stuck)
-	// Patience is how long a call that must succeed may be stuck before it is raised.
-	Patience() time.Duration
+	// AttentionAfter is how long a call that must succeed may be stuck before it is raised.
+	AttentionAfter() time.Duration
 
 	// Idle is called with a text for people before the run waits. The flow shows it, and may use the wait for other work, such as
 	// publishing.

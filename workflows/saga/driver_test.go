@@ -104,12 +104,12 @@ func (p *play) Raise(s saga.Stuck) {
 	p.raised = s.Attempts == 1
 	p.raisedAt = append(p.raisedAt, workflow.Now(p.ctx))
 }
-func (p *play) Patience() time.Duration { return p.patience }
-func (p *play) Idle(note string)        { p.note("idle:", note) }
-func (p *play) Drain() *saga.Drain      { return &p.drain }
-func (p *play) MayContinueAsNew() bool  { return true }
-func (p *play) ContinueAsNew() error    { return errors.New("a new run") }
-func (p *play) Close() error            { p.note("close"); return nil }
+func (p *play) AttentionAfter() time.Duration { return p.patience }
+func (p *play) Idle(note string)              { p.note("idle:", note) }
+func (p *play) Drain() *saga.Drain            { return &p.drain }
+func (p *play) MayContinueAsNew() bool        { return true }
+func (p *play) ContinueAsNew() error          { return errors.New("a new run") }
+func (p *play) Close() error                  { p.note("close"); return nil }
 
 // stage runs a play.
 type stage struct {

@@ -183,8 +183,8 @@ func (r *run[S, P]) Raise(s Stuck) {
 	}
 }
 
-// Patience is the setting, and short once a person is being asked to act.
-func (r *run[S, P]) Patience() time.Duration {
+// AttentionAfter is the setting, and shorter while the saga needs attention.
+func (r *run[S, P]) AttentionAfter() time.Duration {
 	if r.flow.NoAttention {
 		return AttentionTimeout
 	}

@@ -1,4 +1,4 @@
-// Package bar shows how far a benchmark has come: a bar on a terminal, and lines that stay everywhere. It imports the
+// Package bar shows the progress of a benchmark: a bar on a terminal, and permanent lines everywhere. It imports the
 // standard library only.
 package bar
 
@@ -47,7 +47,7 @@ func (b *Bar) Step(pieces int) {
 	}
 }
 
-// Doing says what comes next.
+// Doing names the next step.
 func (b *Bar) Doing(label string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
 )
 
-// Aim is what a scenario should come to. Whether it is reached is shown; a run that misses one has not failed.
+// Aim is a performance target of a scenario. The report shows whether it is reached; a run that misses one does not fail.
 type Aim struct {
 	Scenario string `json:"scenario"`
 	// Against is the scenario whose rate it is compared with in the same round; "" for the events of a workflow's history.
@@ -15,7 +15,7 @@ type Aim struct {
 	Want float64 `json:"want,omitempty"`
 	// Measured is empty when one of the scenarios was not run, or nothing was counted.
 	Measured stats.Spread `json:"measured,omitzero"`
-	// Reached is about the median; nil when there is nothing to tell.
+	// Reached is about the median; nil without an aim.
 	Reached *bool `json:"reached,omitempty"`
 }
 
@@ -66,7 +66,7 @@ func (a Aim) What() string {
 	return fmt.Sprintf("%#q to %#q", a.Scenario, a.Against)
 }
 
-// Least is what the aim asks for.
+// Least is the value that the aim requires.
 func (a Aim) Least() string {
 	switch {
 	case a.Want == 0:

@@ -13,7 +13,7 @@ var counted = []string{"find", "getMore", "aggregate", "insert", "update", "find
 // Commands are how many commands MongoDB has executed, by name.
 type Commands map[string]int64
 
-// CommandsSoFar asks the server. The result is nil if the server does not report it, or not to this user.
+// CommandsSoFar reads the number from the server. The result is nil if the server does not report it, or not to this user.
 func CommandsSoFar(ctx context.Context, client *mongo.Client) Commands {
 	var status struct {
 		Metrics struct {

@@ -43,7 +43,7 @@ func MakeNamespace(ctx context.Context, c client.Client, name string) error {
 	})
 }
 
-// inUse is how recently a worker must have asked for work to be taken for one that is there.
+// inUse is how recently a worker must have polled to count as present.
 const inUse = 2 * time.Minute
 
 // serviceQueue is the task queue of the service's sagas. A worker of another program would take them.

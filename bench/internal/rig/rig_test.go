@@ -26,7 +26,7 @@ func TestAddresses(t *testing.T) {
 	require.Equal(t, "localhost:5672", Stack{AMQP: "amqp://guest:guest@localhost/%2F"}.AMQPAddress())
 }
 
-// What was executed before does not count, nor is a server that tells nothing one without commands.
+// Earlier commands do not count, and a server without a number is not a server without commands.
 func TestCommandsPerOrder(t *testing.T) {
 	earlier, now := Commands{"find": 3, "insert": 10}, Commands{"find": 3, "insert": 20}
 	require.Equal(t, map[string]float64{"find": 0, "insert": 2.5}, now.PerOrder(earlier, 4))

@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/audit"
 )
 
-// shown bounds how much of what is wrong is told.
+// shown bounds how many violations are printed.
 const shown = 20
 
 // Audit holds the raw documents of a database against what was placed there: each order has ended as it must, once, and

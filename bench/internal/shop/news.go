@@ -20,7 +20,7 @@ func newNews() *news {
 	return &news{heard: map[string]map[string]string{}, waiting: map[string]chan struct{}{}}
 }
 
-// tell takes in an event. The same event may come again; another one of the same type may not.
+// tell adds an event. The same event may be delivered again; another one of the same type is an error.
 func (n *news) tell(orderID, eventType, eventID string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -42,7 +42,7 @@ func (n *news) tell(orderID, eventType, eventID string) {
 	}
 }
 
-// end wakes all listeners with an error: no more events will come.
+// end wakes all listeners with an error: no more events will arrive.
 func (n *news) end(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -53,7 +53,7 @@ func (n *news) end(err error) {
 	}
 }
 
-// look says whether an event of the type has come about an order, why it never will, or where to wait for news.
+// look reports whether an event of the type about an order has arrived, why it never will, or where to wait for news.
 func (n *news) look(orderID, eventType string) (heard bool, wait <-chan struct{}, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -77,7 +77,7 @@ func (n *news) look(orderID, eventType string) (heard bool, wait <-chan struct{}
 	return false, waiting, nil
 }
 
-// await waits until an event of the type has come about an order.
+// await waits until an event of the type about an order has arrived.
 func (n *news) await(ctx context.Context, orderID, eventType string) error {
 	for {
 		heard, wait, err := n.look(orderID, eventType)
@@ -92,7 +92,7 @@ func (n *news) await(ctx context.Context, orderID, eventType string) error {
 	}
 }
 
-// doubles returns what came twice and may not.
+// doubles returns the events that arrived twice with different content.
 func (n *news) doubles() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()

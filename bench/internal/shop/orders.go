@@ -49,7 +49,7 @@ func SKUs() []string {
 
 func sku(i int) string { return fmt.Sprintf("bench-%03d", i) }
 
-// Pieces is how many of each SKU come in before a round: more than any round sells.
+// Pieces is how many units of each SKU are received before a round: more than any round sells.
 const Pieces = 1_000_000
 
 // Order is an order and the event that it must end with.

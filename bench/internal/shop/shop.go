@@ -68,7 +68,7 @@ func (s *Shop) Placed() map[string]string {
 	return maps.Clone(s.placed)
 }
 
-// Doubled is an error when the bus has told two different events of one type about an order.
+// Doubled is an error if the bus has delivered two different events of one type about an order.
 func (s *Shop) Doubled() error {
 	if doubled := s.bus.news.doubles(); len(doubled) > 0 {
 		return errors.New(strings.Join(doubled, "\n"))
@@ -76,7 +76,7 @@ func (s *Shop) Doubled() error {
 	return nil
 }
 
-// Stock has goods come in.
+// Stock adds received stock.
 func (s *Shop) Stock(ctx context.Context) error {
 	for _, sku := range SKUs() {
 		if err := s.client().Receive(ctx, sku, Pieces); err != nil {
@@ -187,7 +187,7 @@ func (s *Shop) ByEvent(ctx context.Context, o Order) (id string, err error) {
 	return o.ID, s.bus.news.await(ctx, o.ID, o.End)
 }
 
-// Park places a shipment order and waits until the warehouse is asked.
+// Park places a shipment order and waits for order.confirmed.
 func (s *Shop) Park(ctx context.Context, o Order) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -95,7 +95,7 @@ func TestDuplicateEventIsAcceptedAndTwoEndsAreRefused(t *testing.T) {
 	require.Contains(t, strings.Join(n.doubles(), ""), "two events of type order.completed")
 }
 
-// A POST waits for a minute at most. When the order takes longer, the bus tells its end.
+// A POST waits for at most a minute. If the order takes longer, its end is taken from the bus.
 func TestOrderMayEndBeforeItsPostReturns(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "wait=60", r.Header.Get("Prefer"))

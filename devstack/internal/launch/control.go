@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/devstack/internal/state"
 )
 
-// listen opens the control socket and tells others where it is.
+// listen opens the control socket and writes its address to the state folder.
 func (l *launcher) listen() error {
 	var err error
 	ready := make(chan struct{}) // requests wait for the context below

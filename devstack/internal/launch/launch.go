@@ -173,7 +173,7 @@ func (l *launcher) openState() error {
 	return err
 }
 
-// release gives back what prepare took.
+// release releases the resources of prepare.
 func (l *launcher) release() {
 	l.ports.Release()
 	if l.KeepState && !l.durable() {

@@ -80,7 +80,7 @@ func (r *Reservation) From(preferred int) (int, error) {
 	return 0, fmt.Errorf("%w from %d on", ErrNone, preferred)
 }
 
-// Release gives all ports back.
+// Release releases all ports.
 func (r *Reservation) Release() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -126,7 +126,7 @@ func (k *keeper) reap() {
 			return // ECHILD: none is left
 		case status.Stopped():
 			// A stopped program would freeze the terminal that it holds, since
-			// no shell knows of its group: it goes on.
+			// no shell knows of its group: it continues.
 			if pid == k.program && status.StopSignal() == syscall.SIGTSTP {
 				_ = syscall.Kill(-k.program, syscall.SIGCONT)
 			}

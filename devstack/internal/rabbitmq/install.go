@@ -75,7 +75,7 @@ func Install(ctx context.Context, progress func(line string)) error {
 	return nil
 }
 
-// step picks the lines that tell a waiting person something.
+// step selects the lines that are useful as progress.
 func step(line string) bool {
 	for _, prefix := range []string{"Get:", "Fetched ", "Need to get ", "Setting up ", "E: ", "Err:"} {
 		if strings.HasPrefix(line, prefix) {

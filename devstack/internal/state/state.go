@@ -17,7 +17,7 @@ import (
 	"syscall"
 )
 
-// Owner is what the launcher tells about itself.
+// Owner describes the launcher.
 type Owner struct {
 	PID int `json:"pid"`
 	// Control is the path of the launcher's control socket.
@@ -113,7 +113,7 @@ func removeAbandoned() {
 	}
 }
 
-// Introduce tells others who holds the folder.
+// Introduce writes which process holds the folder.
 func (f *Folder) Introduce(owner Owner) error {
 	text, err := json.Marshal(owner)
 	if err != nil {
@@ -137,7 +137,7 @@ func (f *Folder) Sub(names ...string) (string, error) {
 // Keep makes Close keep a temporary folder.
 func (f *Folder) Keep() { f.temporary = false }
 
-// Close gives the folder up, and removes it when it is temporary.
+// Close releases the folder, and removes it if it is temporary.
 func (f *Folder) Close() error {
 	var err error
 	if f.temporary {
@@ -148,7 +148,7 @@ func (f *Folder) Close() error {
 	return errors.Join(err, f.lock.Close())
 }
 
-// FindOwner tells who holds the folder, or ErrNotRunning.
+// FindOwner returns the process that holds the folder, or ErrNotRunning.
 func FindOwner(dir string) (Owner, error) {
 	lock, err := os.Open(filepath.Join(dir, lockName))
 	if errors.Is(err, os.ErrNotExist) {

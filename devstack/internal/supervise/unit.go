@@ -170,7 +170,7 @@ func (u *unit) kill() string {
 	return fmt.Sprintf("%s is killed", u.Name)
 }
 
-// stop stops gracefully; when the limit is over or hurry is closed it kills.
+// stop stops gracefully; after the limit, or when hurry is closed, it kills.
 func (u *unit) stop(limit time.Duration, hurry <-chan struct{}) string {
 	u.action.Lock()
 	defer u.action.Unlock()
