@@ -61,7 +61,9 @@ func (s *stock) Commit(_ context.Context, orderID, sku string) error {
 }
 
 // inventory is a world's, with a ledger that answers as it is told.
-func (w *world) inventory(l order.Ledger) *orders { return w.orders(order.Participants{Stock: order.PerSKU(l)}) }
+func (w *world) inventory(l order.Ledger) *orders {
+	return w.orders(order.Participants{Stock: order.PerSKU(l)})
+}
 
 func TestReserveCallsStockForEveryLine(t *testing.T) {
 	w := newWorld(t)

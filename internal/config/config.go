@@ -14,9 +14,16 @@ import (
 // Payment gateways, for PAYMENT_GATEWAY.
 const (
 	GatewaySimulator = "simulator"
+	GatewayHTTP      = "http"
 )
 
-var gateways = oneOf(GatewaySimulator)
+var gateways = oneOf(GatewaySimulator, GatewayHTTP)
+
+// Ways to reserve stock, for INVENTORY.
+const (
+	InventoryBuiltin = "builtin"
+	InventoryHTTP    = "http"
+)
 
 // Ways to notify customers, for NOTIFICATIONS.
 const (
@@ -99,9 +106,15 @@ type Config struct {
 	// SealMasterKeys wrap the keys of sealed data.
 	SealMasterKeys keyset.Set
 
-	PaymentGateway  string
-	SimulatorOutage time.Duration
-	SimulatorFast   bool
+	PaymentGateway string
+	// PaymentURL and InventoryURL are those of the shop's own services; empty without them.
+	PaymentURL, Inventory, InventoryURL string
+	// ParticipantSecrets sign requests to them; there may be several.
+	ParticipantSecrets []string
+	ParticipantTimeout time.Duration
+	ParticipantTLS     TLSFiles
+	SimulatorOutage    time.Duration
+	SimulatorFast      bool
 
 	// Timing has the deadlines of orders.
 	Timing        order.Timing

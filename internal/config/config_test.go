@@ -128,6 +128,9 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"TEMPORAL_TLS_DISABLE_HOST_VERIFICATION": {"maybe"},
 		"TEMPORAL_UI_URL":                        {"localhost:8233", "ftp://ui", "http://", "http://u:p@ui", "http://ui/?x=1"},
 		"PAYMENT_GATEWAY":                        {"Simulator", "stripe"},
+		"INVENTORY":                              {"HTTP", "none"},
+		"PARTICIPANT_SECRET":                     {"secret", "whsec_", "whsec_c2hvcnQ=", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz secret"},
+		"PARTICIPANT_TIMEOUT":                    {"0s", "10s", "soon"},
 		"SIMULATOR_OUTAGE":                       {"0s", "-1s", "10"},
 		"RESERVE_DEADLINE":                       {"0"},
 		"AUTHORIZE_DEADLINE":                     {"soon"},
@@ -176,7 +179,7 @@ func TestPaymentGatewayIsRequiredOffLoopback(t *testing.T) {
 		problems := problemsOf(t, "HTTP_ADDR="+address)
 		require.Len(t, problems, 1, address)
 		assert.Equal(t, "PAYMENT_GATEWAY", problems[0].Name)
-		assert.Contains(t, problems[0].String(), "PAYMENT_GATEWAY is not set: expected simulator, set explicitly")
+		assert.Contains(t, problems[0].String(), "PAYMENT_GATEWAY is not set: expected simulator or http, set explicitly")
 
 		c, err := config.Load([]string{"HTTP_ADDR=" + address, "PAYMENT_GATEWAY=simulator"})
 		require.NoError(t, err, address)
@@ -376,5 +379,5 @@ func ExampleLoad() {
 	// Output:
 	// the configuration is invalid:
 	//   ATTENTION_AFTER=soon: expected a duration above zero, such as 90s, 5m, 2h30m or 6d
-	//   PAYMENT_GATEWAY is not set: expected simulator, set explicitly, because HTTP_ADDR=0.0.0.0:8080 can be reached from other machines
+	//   PAYMENT_GATEWAY is not set: expected simulator or http, set explicitly, because HTTP_ADDR=0.0.0.0:8080 can be reached from other machines
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/keyset"
+	"github.com/ordersaga/ordersaga/internal/participant"
 )
 
 // kind is the type of a setting. It validates and stores values.
@@ -230,6 +231,19 @@ func durationOrOff(field *time.Duration) kind {
 // smtpTimeout must be shorter than an attempt of the activity.
 func smtpTimeout(field *time.Duration) kind {
 	return durationWithin(field, "a duration above zero and at most 25s", func(d time.Duration) bool { return d > 0 && d <= 25*time.Second })
+}
+
+// participantTimeout must be shorter than an attempt of the activity.
+func participantTimeout(field *time.Duration) kind {
+	return durationWithin(field, "a duration above zero and at most 9s", func(d time.Duration) bool { return d > 0 && d <= 9*time.Second })
+}
+
+// secrets are secrets of Standard Webhooks, with white space between them.
+func secrets(field *[]string) kind {
+	return parsed(field, "", "one secret on each line; each "+participant.SecretRule, func(value string) ([]string, bool) {
+		list := strings.Fields(value)
+		return list, len(list) > 0 && !slices.ContainsFunc(list, func(s string) bool { return !participant.ValidSecret(s) })
+	})
 }
 
 func count(field *int, unit string, lowest, highest int) kind {

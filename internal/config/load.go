@@ -26,6 +26,7 @@ func Load(environ []string) (Config, error) {
 	l.checkAuth()
 	l.checkTLS()
 	l.checkGateway()
+	l.checkParticipants()
 	l.checkTemporal()
 	l.checkMail()
 	if len(l.problems) > 0 {

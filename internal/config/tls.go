@@ -89,6 +89,11 @@ func (l *loader) checkTLS() {
 			prefix: "SMTP_TLS_", files: &c.SMTPFiles, plain: c.SMTPTLS == "none" && !begins(c.SMTPURL.Reveal(), "smtps"), other: "SMTP_TLS",
 			expected: "mandatory or opportunistic, because SMTP_TLS_CA_FILE is set",
 		},
+		{
+			prefix: "PARTICIPANT_TLS_", files: &c.ParticipantTLS,
+			plain: !strings.HasPrefix(c.PaymentURL, "https://") && !strings.HasPrefix(c.InventoryURL, "https://"), other: participantOver(c),
+			expected: "a URL that begins with https://, because files for TLS are set",
+		},
 		{prefix: "OTEL_EXPORTER_OTLP_", files: &c.TracesTLS},
 	} {
 		l.checkLink(link)

@@ -69,6 +69,9 @@ func step(t require.TestingT, g payment.Gateway, p payment.Payment, model *spec,
 	is(t, model.lookup(), found, err, where)
 	require.Equal(t, model.toGiveBack(), found.Arrived, where)
 	if got.State == found.State {
+		if got.Arrived == 0 {
+			found.Arrived = 0 // only a lookup has to return it
+		}
 		require.Equal(t, got, found, "%s: the lookup returns the same", where)
 	}
 }

@@ -117,6 +117,12 @@ func is(t require.TestingT, want payment.State, got payment.Result, err error, a
 	require.Equal(t, want, got.State, args...)
 }
 
+// unknown fails the test unless the call has failed without a definite result.
+func unknown(t *testing.T, _ payment.Result, err error) {
+	t.Helper()
+	require.Contains(t, []fault.Code{fault.Unavailable, fault.OutcomeUnknown}, fault.CodeOf(err))
+}
+
 // fails fails the test unless the call failed with this code.
 func fails(t require.TestingT, want fault.Code, _ payment.Result, err error, args ...any) {
 	if helper, ok := t.(testing.TB); ok {
