@@ -40,7 +40,7 @@ func (f *participantFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.secret, "secret", "", "shared secret, whsec_… (default PARTICIPANT_SECRET, or the content of PARTICIPANT_SECRET_FILE); without it requests are not signed")
 	flags.StringVar(&f.caFile, "ca-file", "", "PEM file of the authorities that may sign the service's certificate (default those of the system)")
-	f.timeout = duration(10 * time.Second)
+	f.timeout = duration(5 * time.Second)
 	flags.Var(&f.timeout, "timeout", "how long to wait for each answer")
 	flags.StringSliceVar(&f.rules, "rule", nil, "check only this rule; may be repeated")
 	jsonFlag(cmd, &f.asJSON, "print the report as JSON")
@@ -125,15 +125,17 @@ func checkParticipant(cmd *cobra.Command, cfg participantcheck.Config, f partici
 // participantSecret returns the secret of the flag, or that of the service's setting. The other settings are not read: the service may run elsewhere.
 func participantSecret(flag string) (string, error) {
 	secret := cmp.Or(flag, os.Getenv("PARTICIPANT_SECRET"))
-	file := os.Getenv("PARTICIPANT_SECRET_FILE")
-	if secret != "" || file == "" {
-		return secret, nil
+	if file := os.Getenv("PARTICIPANT_SECRET_FILE"); secret == "" && file != "" {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("PARTICIPANT_SECRET_FILE: %w", err)
+		}
+		secret = string(content)
 	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("PARTICIPANT_SECRET_FILE: %w", err)
+	if all := strings.Fields(secret); len(all) > 0 { // several while a secret is replaced
+		return all[0], nil
 	}
-	return strings.TrimSpace(string(content)), nil
+	return "", nil
 }
 
 // printRule prints the result of a rule: one line, and details of a failure.

@@ -37,7 +37,7 @@ type Config struct {
 	URL string
 	// Secret is the shared secret, whsec_ and base64. Without it requests are not signed, and the rules about signatures are skipped.
 	Secret string
-	// Timeout bounds each request; the default is 10 seconds.
+	// Timeout bounds each request; the default is 5 seconds.
 	Timeout time.Duration
 	// Transport sends the requests; the default is http.DefaultTransport's settings.
 	Transport *http.Transport
@@ -62,7 +62,7 @@ const (
 	// Amount is the amount of every payment, in minor units.
 	Amount = 1000
 
-	defaultTimeout = 10 * time.Second
+	defaultTimeout = 5 * time.Second
 )
 
 // Status is what a rule came to.

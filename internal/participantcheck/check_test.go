@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,7 +65,7 @@ const (
 // config has the test's data.
 func config(service participantcheck.Service, url string) participantcheck.Config {
 	return participantcheck.Config{
-		Service: service, URL: url, Secret: "whsec_" + base64.StdEncoding.EncodeToString(secret),
+		Service: service, URL: url, Secret: "whsec_" + base64.StdEncoding.EncodeToString(secret), Timeout: time.Minute,
 		SKU: "tea", UnknownSKU: "no-such-sku",
 		Method: "tok_visa", RefusedMethod: "tok_declined", PendingMethod: "tok_pending", CaptureRefusedMethod: "tok_capture_refused", Currency: "EUR",
 	}
@@ -78,6 +79,7 @@ func failed(t *testing.T, report participantcheck.Report) []string {
 		assert.NotEmpty(t, r.Contract)
 		if r.Status == participantcheck.Failed {
 			names = append(names, r.Rule)
+			t.Logf("%s: %+v", r.Rule, r.Failure)
 			assert.NotEmpty(t, r.Fix)
 			require.NotNil(t, r.Failure)
 			assert.NotEmpty(t, r.Failure.Step)
