@@ -71,6 +71,8 @@ const (
 	ResolutionRefused Code = "resolution_refused"
 	// StockInsufficient means that an adjustment would make the available stock negative.
 	StockInsufficient Code = "stock_insufficient"
+	// StockElsewhere means that another service keeps the stock.
+	StockElsewhere Code = "stock_elsewhere"
 	// Concurrency means that an append lost a race for a version. The returned tail is valid.
 	Concurrency Code = "concurrency"
 	// KeyTaken means that a slot already holds a different record. The returned tail is valid.

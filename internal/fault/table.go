@@ -58,6 +58,7 @@ var table = map[Code]Spec{
 	CancellationRefused:  {"The order can no longer be cancelled", false, http.StatusConflict, Acknowledge},
 	ResolutionRefused:    {"The action does not apply", false, http.StatusConflict, DeadLetter},
 	StockInsufficient:    {"There is not enough stock", false, http.StatusConflict, DeadLetter},
+	StockElsewhere:       {"The stock is kept by another service", false, http.StatusNotImplemented, DeadLetter},
 	Concurrency:          {"Concurrent modification; read again and retry", true, http.StatusServiceUnavailable, Redeliver},
 	KeyTaken:             {"The slot is taken", false, http.StatusConflict, DeadLetter},
 	EffectSettled:        {"The effect already has the opposite result", false, http.StatusConflict, DeadLetter},

@@ -73,7 +73,13 @@ type Lookup interface {
 	Lookup(ctx context.Context, p payment.Payment) (payment.Result, error)
 }
 
-// Config is what a Reconciler needs. All fields are mandatory but Pause.
+// Warehouse is the part of an inventory service that is needed: it asks and changes nothing.
+type Warehouse interface {
+	// State returns the state of an order's reservation: absent, reserved, refused, undone or committed. Errors: Unavailable.
+	State(ctx context.Context, orderID string) (string, error)
+}
+
+// Config is what a Reconciler needs. All fields are mandatory but Warehouse and Pause.
 type Config struct {
 	// Flows are all flows, that of orders among them. List is the list of orders, FlowList that of the other sagas, by the names of their streams.
 	Flows          []Flow
@@ -82,6 +88,8 @@ type Config struct {
 	Log       Log
 	Shortages Shortages
 	Gateway   Lookup
+	// Warehouse has the reservations of orders that are not in the stock ledger; nil if all are.
+	Warehouse Warehouse
 	Clock     func() time.Time
 	Logger    *slog.Logger
 	// Pause lies between the two looks at a finding. Default 2 s.

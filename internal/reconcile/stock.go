@@ -149,6 +149,9 @@ func (u *unit) outcome(ctx context.Context) error {
 	if !u.state.Ended || !u.recent(u.state.Ended, u.state.UpdatedAt) {
 		return nil
 	}
+	if elsewhere, err := u.elsewhere(ctx); elsewhere || err != nil {
+		return err
+	}
 	for _, line := range u.state.Order.Items() {
 		do, settle := event.Escape(u.id)+"/reserve", event.Escape(u.id)+"/settle"
 		standing, err := u.cfg.Log.FindAll(ctx, event.StockStream(line.SKU), []string{do, settle})
@@ -177,6 +180,30 @@ func (u *unit) outcome(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// elsewhere checks an order whose reservation the inventory service has. It can only ask for the result: the ledger is the service's own.
+func (u *unit) elsewhere(ctx context.Context) (bool, error) {
+	items := u.state.Order.Items()
+	if u.cfg.Warehouse == nil || len(items) == 0 {
+		return false, nil
+	}
+	for _, item := range items {
+		// An order of the time before the service has its reservation in the ledger.
+		found, err := u.cfg.Log.FindAll(ctx, event.StockStream(item.SKU), []string{event.Escape(u.id) + "/reserve"})
+		if err != nil || len(found) > 0 {
+			return false, nil //nolint:nilerr // the check of the ledger reports it
+		}
+	}
+	state, err := u.cfg.Warehouse.State(ctx, u.id)
+	if err != nil {
+		return true, err
+	}
+	completed := u.state.Status == saga.Completed
+	if holds := state == "reserved" || state == "committed"; completed != (state == "committed") || !completed && holds {
+		u.unlessExcepted(StockOutcome, stockExceptions, "it ended as %s, and the inventory service has its reservation as %s", u.state.Status, state)
+	}
+	return true, nil
 }
 
 // slots names the events in an order's slots.

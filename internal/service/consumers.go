@@ -23,7 +23,7 @@ func (s *Service) notificationQueue() string { return s.broker().Topology.Queue(
 // startConsumers starts the consumers of the inbox, of the dead letters and of the notifications, and waits for the inbox alone.
 func (s *Service) startConsumers(ctx context.Context) (err error) {
 	executor := &inbound.Executor{
-		Sagas: s.sagas, Onboard: s.onboard, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
+		Sagas: s.sagas, Onboard: s.onboard, Stock: s.receiver(), Clock: time.Now, Logger: s.logger,
 		Log: s.stores.log, Sealer: s.stores.box, Routes: s.routes(), Flows: s.inboundFlows(),
 	}
 	parse := decoding(executor.Handle)

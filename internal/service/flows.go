@@ -30,8 +30,8 @@ func (s *Service) flows() ([]workers.Flow, error) {
 	}
 	flows := []workers.Flow{
 		&activities.Flow[order.State, *order.Participants]{
-			Recorder: recorder, Table: &order.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast),
-			Participants: &order.Participants{Stock: order.PerSKU(s.stores.ledger), Gateway: s.gateway, Refunds: s.stores.log},
+			Recorder: recorder, Table: &order.Flow, Settings: s.settings(),
+			Participants: &order.Participants{Stock: s.stock, Gateway: s.gateway, Refunds: s.stores.log},
 			List:         projection{s.stores.orders}, Predecessors: s.sagas,
 			Late: latepayment.Recorder{Log: s.stores.log, Clock: time.Now}.Record,
 		},

@@ -91,6 +91,7 @@ func (s *Service) checks(ctx context.Context) []api.Check {
 	if s.oidc != nil {
 		checks = append(checks, s.oidcCheck())
 	}
+	checks = append(checks, s.participantChecks()...)
 	if s.roles.Worker || s.roles.Consumer {
 		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
 	}
@@ -144,7 +145,7 @@ func (s *Service) startHTTP(ctx context.Context) error {
 		return err
 	}
 	s.api, err = api.New(api.Config{
-		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.sagas}, Stock: s.stores.ledger, Ready: s.checks,
+		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.sagas}, Stock: s.shownStock(), Ready: s.checks,
 		DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,

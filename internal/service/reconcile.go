@@ -12,9 +12,10 @@ import (
 
 // Reconcile runs the check of what must hold, as a command.
 func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report reconcile.Report, err error) {
-	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {
+	if s.participants, err = newParticipants(s.cfg, s.stores, s.logger); err != nil {
 		return report, err
 	}
+	defer s.closeParticipants()
 	r, err := s.reconciler()
 	if err != nil {
 		return report, err
@@ -23,10 +24,14 @@ func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report re
 }
 
 func (s *Service) reconciler() (*reconcile.Reconciler, error) {
-	return reconcile.New(reconcile.Config{
+	cfg := reconcile.Config{
 		Flows: s.checkedFlows(), List: s.stores.orders, FlowList: s.stores.sagas, Log: s.stores.raw, Shortages: s.sagas, Gateway: s.gateway,
 		Clock: time.Now, Logger: s.logger,
-	})
+	}
+	if s.warehouse != nil {
+		cfg.Warehouse = s.warehouse
+	}
+	return reconcile.New(cfg)
 }
 
 // shownFindings bounds how many findings a workflow's result carries.

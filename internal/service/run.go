@@ -23,10 +23,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payloads"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/internal/tracing"
-	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
 )
@@ -44,8 +42,8 @@ type Service struct {
 	// tracing is nil when traces are not exported.
 	tracing *tracing.Tracing
 
-	stores    *stores
-	gateway   payment.Gateway
+	stores *stores
+	participants
 	temporal  client.Client
 	publisher *rabbitmq.Publisher
 	// busMetrics are shared by everything that is connected to the broker.
@@ -150,7 +148,10 @@ func (s *Service) connect(ctx context.Context) (err error) {
 		return err
 	}
 	s.registerMetrics()
-	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {
+	if s.participants, err = newParticipants(s.cfg, s.stores, s.logger); err != nil {
+		return err
+	}
+	if err = s.describeParticipants(ctx); err != nil {
 		return err
 	}
 	if err = s.connectTemporal(ctx); err != nil {
@@ -220,15 +221,6 @@ func (s *Service) dialTemporal(ctx context.Context, options client.Options) (err
 		}
 		return nil
 	})
-}
-
-func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
-	// config has refused every other name.
-	gateway, err := simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage, Slow: !c.SimulatorFast})
-	if err != nil {
-		return nil, err
-	}
-	return gateway, c.CheckGateway(gateway.Traits())
 }
 
 // BrokerConfig is what every connection to the broker has in common.

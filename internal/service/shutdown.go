@@ -122,6 +122,7 @@ func (s *Service) drainSteps() []drainStep {
 	add("workers", working, s.workers != nil, quick(func() { s.workers.Stop() }))
 	add("publisher", closing, s.publisher != nil, func(ctx context.Context) error { return s.publisher.Stop(ctx) })
 	add("temporal", closing, s.temporal != nil, quick(func() { s.temporal.Close() }))
+	add("participants", closing, s.payments != nil || s.warehouse != nil, quick(s.closeParticipants))
 	add("mongodb", closing, s.stores != nil, func(ctx context.Context) error { s.stores.close(ctx); return nil })
 	add("metrics", closing, s.metrics != nil, func(context.Context) error { return s.metrics.Close() })
 	add("traces", closing, s.tracing != nil, func(ctx context.Context) error { return s.tracing.Stop(ctx) })

@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 }
 
 func runAll(m *testing.M) (int, error) {
+	if asked, err := runParticipant(); asked {
+		return 1, err
+	}
 	folder, err := os.MkdirTemp("", "ordersaga-e2e-")
 	if err != nil {
 		return 1, err

@@ -12,8 +12,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-const participantSecret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
-
 // checkParticipant runs ordersaga participant-check on a service.
 func checkParticipant(t *testing.T, url string) {
 	t.Helper()

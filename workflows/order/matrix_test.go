@@ -66,6 +66,12 @@ func (s *shop) holds(o order.State) error {
 			return fmt.Errorf("%s: %d on hand, %d reserved, not %d and none: %w", item.SKU, balance.OnHand, balance.Reserved, want, err)
 		}
 	}
+	return s.paid(o)
+}
+
+// paid reports what is wrong with the money.
+func (s *shop) paid(o order.State) error {
+	completed := o.Status == order.StatusCompleted
 	found, err := s.gateway.Lookup(context.Background(), payment.Payment{
 		OrderID: o.ID, ID: o.PaymentID, Amount: o.Order.TotalAmount, Currency: o.Order.Currency, Method: o.Order.Payment.Method,
 	})

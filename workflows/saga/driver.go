@@ -79,8 +79,8 @@ type Run[In, Out any] interface {
 	// be seen. Durable makes the input of the same call as a regular activity.
 	Input(a Action, inline bool) In
 	Durable(in In) In
-	// Fast reports whether remote calls may run inside a workflow task.
-	Fast() bool
+	// Inline reports whether the calls of a step may run inside a workflow task; remote ones are those of an external service.
+	Inline(step string, remote bool) bool
 	// Interrupts reports whether a fact has made the attempt pointless. It may happen all the same.
 	Interrupts(a Action) bool
 
@@ -158,7 +158,7 @@ func (d *Driver[In, Out]) step(a Action) error {
 	if call == nil {
 		return fmt.Errorf("saga %q has no operation for %s", d.def.name, a)
 	}
-	inline := !call.Once && (!call.Remote || d.flow.Fast())
+	inline := !call.Once && d.flow.Inline(a.Step, call.Remote)
 	in := d.flow.Input(a, inline)
 	out, fate, err := d.attempt(a, call, in, inline)
 	switch {

@@ -83,8 +83,8 @@ func (p *play) Input(a saga.Action, inline bool) input {
 	}
 	return input{Step: a.Step, Mode: mode}
 }
-func (p *play) Durable(in input) input { in.Mode = "durable"; return in }
-func (p *play) Fast() bool             { return p.fast }
+func (p *play) Durable(in input) input            { in.Mode = "durable"; return in }
+func (p *play) Inline(_ string, remote bool) bool { return !remote || p.fast }
 
 func (p *play) Interrupts(saga.Action) bool { return p.stop }
 

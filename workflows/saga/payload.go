@@ -57,6 +57,8 @@ type Settings struct {
 	Attention time.Duration `json:"attention,omitempty"`
 	// Fast reports that remote calls are fast enough to run inside a workflow task.
 	Fast bool `json:"fast,omitempty"`
+	// Slow are steps that the service of another team takes: their calls never run inside a workflow task.
+	Slow []string `json:"slow,omitempty"`
 }
 
 // Of is how long a wait lasts; it is a Timing.

@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -88,8 +89,10 @@ func (r *run[S, P]) Durable(in StepInput[S]) StepInput[S] {
 	return in
 }
 
-// Fast reports whether remote calls may run inside a workflow task.
-func (r *run[S, P]) Fast() bool { return r.settings.Fast }
+// Inline reports whether the calls of a step may run inside a workflow task.
+func (r *run[S, P]) Inline(step string, remote bool) bool {
+	return (!remote || r.settings.Fast) && !slices.Contains(r.settings.Slow, step)
+}
 
 // Interrupts reports whether a cancellation, a request to turn back or a person's decision has made an attempt pointless.
 func (r *run[S, P]) Interrupts(a Action) bool {
