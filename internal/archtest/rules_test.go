@@ -175,6 +175,12 @@ var rules = []rule{
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
 	// The examples are other teams' services: they know names on the bus and nothing of this module.
 	mayImport{from: "examples/go", outside: []string{"github.com/rabbitmq/amqp091-go", "github.com/google/uuid"}},
+	mayImport{from: "examples/participant", outside: []string{}},
+	// The check of a team's service knows the contract, not the client that is written for it.
+	mayImport{
+		from: "internal/participantcheck", exactly: true, local: []string{"api"},
+		outside: []string{"github.com/google/uuid", "github.com/santhosh-tekuri/jsonschema", "go.yaml.in/yaml", "golang.org/x/text"},
+	},
 	onlyIn{imported: "github.com/labstack/echo", places: []string{"api"}},
 	onlyIn{imported: "github.com/coreos/go-oidc", places: []string{"internal/oidc"}},
 	onlyIn{imported: "github.com/stripe", places: []string{"payment/stripe"}},
@@ -189,7 +195,7 @@ var rules = []rule{
 	mayImport{
 		from: "internal/cli",
 		local: []string{
-			"internal/service", "internal/config", "internal/replay", "internal/auth", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
+			"internal/service", "internal/config", "internal/participantcheck", "internal/replay", "internal/auth", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
 			"internal/readmodel", "workflows", "workflows/saga", "workflows/order", "internal/fault", "api", "event", "inbound",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},

@@ -209,6 +209,10 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 		s.published(report, o)
 	}
 
+	checkParticipant(t, startProgram(t, []string{
+		"PORT=0", "PARTICIPANT_SECRET=" + participantSecret, "PARTICIPANT_FILE=" + filepath.Join(t.TempDir(), "participant.jsonl"), "NO_COLOR=1",
+	}, "node", filepath.Join(folder, "dist", "participant", "main.js")).await(`the participant listens on (http://\S+)$`))
+
 	// The shop survives a restart of the broker: events that it publishes meanwhile wait.
 	s.devstack("stop", "rabbitmq")
 	s.devstack("start", "rabbitmq")
