@@ -76,9 +76,9 @@ func (p *request) flowOf(a attention) string {
 
 // situation says what is stuck.
 func situation(a attention) string {
-	text := "the step " + a.Step + " is stuck"
+	text := "The step " + a.Step + " is stuck"
 	if a.Undo {
-		text = "the compensation of " + a.Step + " is stuck"
+		text = "The compensation of " + a.Step + " is stuck"
 	}
 	if a.Parcel != "" {
 		text += ", parcel " + a.Parcel

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -214,13 +215,22 @@ func (p *request) admit(authenticated bool) error {
 	}
 	token, err := p.sessions.token(p.r)
 	if err == nil {
-		p.caller, err = p.cfg.Auth.Authenticate(p.r.Context(), token)
+		p.caller, err = p.authenticate(token)
 		p.token = token
 	}
 	if err != nil && authenticated {
 		return err
 	}
 	return nil
+}
+
+// authenticateWithin bounds how long the store of API keys, or the provider of tokens, is asked.
+const authenticateWithin = 10 * time.Second
+
+func (p *request) authenticate(token string) (auth.Caller, error) {
+	ctx, cancel := context.WithTimeout(p.r.Context(), authenticateWithin)
+	defer cancel()
+	return p.cfg.Auth.Authenticate(ctx, token)
 }
 
 // toLogin asks for an API key. A browser that follows a link of another site sends no cookie with SameSite=Strict: a page of this site that loads

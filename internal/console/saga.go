@@ -232,14 +232,14 @@ func followSaga(p *request) error {
 // confirmation is a page that asks before something that cannot be undone.
 type confirmation struct {
 	Heading string
-	// Subject is what it is about, Back is its page.
-	Subject, Back string
-	Consequences  []string
-	Action        string
-	Button        string
-	Danger        bool
-	Fields        []field
-	Hidden        map[string]string
+	// Subject is what it is about, Back is its page, and Situation says what is wrong with it.
+	Subject, Back, Situation string
+	Consequences             []string
+	Action                   string
+	Button                   string
+	Danger                   bool
+	Fields                   []field
+	Hidden                   map[string]string
 	// Key makes a form that is sent twice one request.
 	Key   string
 	Error *failure
@@ -330,8 +330,8 @@ func (p *request) askResolve(action string, failed error) error {
 	d := decisions[i]
 	c := confirmation{
 		Heading: d.Name, Subject: s.Flow + " " + s.ID, Back: path, Action: path + "/resolve", Button: d.Name, Danger: d.Final,
-		Consequences: append([]string{"Problem: " + situation(*s.Attention) + ": " + s.Attention.Error}, d.Consequences...),
-		Hidden:       map[string]string{"action": d.Action, "attention": strconv.Itoa(s.Attention.Attention)},
+		Situation: situation(*s.Attention) + ": " + s.Attention.Error, Consequences: d.Consequences,
+		Hidden: map[string]string{"action": d.Action, "attention": strconv.Itoa(s.Attention.Attention)},
 	}
 	if d.Action == string(saga.Substitute) {
 		c.Fields = append(c.Fields, field{Name: "reference", Label: "Reference", Hint: "To what was done instead, such as the number of a transfer.", Required: true, Max: saga.MaxReference})

@@ -123,7 +123,7 @@ func login(p *request) error {
 		page.Error = "Enter an API key."
 		return p.render(http.StatusUnprocessableEntity, "login", "Log in", page)
 	}
-	if _, err := p.cfg.Auth.Authenticate(p.r.Context(), token); err != nil {
+	if _, err := p.authenticate(token); err != nil {
 		f := failureOf(err)
 		page.Error = f.Title + "."
 		return p.render(f.Status, "login", "Log in", page)

@@ -16,12 +16,25 @@
     streamed = path;
     if (!path) return;
     stream = new EventSource(address);
+    // A stream that the server has ended, and does not open again, has no news, or the server is gone: the page is asked until it answers.
+    stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) { stream = null; streamed = ""; again(); } };
     stream.onmessage = () => { clearTimeout(pending); pending = setTimeout(refresh, gather); };
   }
+
+  const again = () => setTimeout(() => { if (!stream && live() && live().dataset.stream) { refresh(); again(); } }, every);
 
   // A list is refreshed at intervals, never faster than it is answered; a page with a stream when an event comes.
   setInterval(() => { const e = live(); if (e && e.dataset.live === "poll") refresh(); }, every);
   document.addEventListener("visibilitychange", refresh);
+
+  // What has not changed is not replaced: a person may be about to click it. A press of the pointer is not lost either.
+  let shown = "", pressed = false;
+  document.addEventListener("pointerdown", () => { pressed = true; });
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { pressed = false; });
+  document.addEventListener("htmx:beforeSwap", event => {
+    const part = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html").getElementById("live");
+    if (pressed || !part || part.outerHTML === shown) event.detail.shouldSwap = false; else shown = part.outerHTML;
+  });
 
   // What a person has opened stays open, and a change of the status is announced.
   document.addEventListener("htmx:beforeSwap", () => { open = [...document.querySelectorAll("#live details[open][id]")].map(d => d.id); });
