@@ -77,7 +77,7 @@ var pages = []string{
 }
 
 func TestPagesEscapeWhatOthersHaveWritten(t *testing.T) {
-	b := newBrowser(t, nil, world())
+	b := newVisitor(t, nil, world())
 	all := append(slices.Clone(pages), "/console/sagas?customerId="+url.QueryEscape(hostile)+"&flow="+url.QueryEscape(hostile), "/console/"+url.PathEscape(hostile))
 	for _, target := range all {
 		page := b.get(target)
@@ -90,7 +90,7 @@ func TestPagesEscapeWhatOthersHaveWritten(t *testing.T) {
 }
 
 func TestEveryAnswerHasTheSecurityPolicy(t *testing.T) {
-	b := newBrowser(t, nil, world())
+	b := newVisitor(t, nil, world())
 	for _, target := range append(pages, "/console", "/console/nothing", "/console/assets/console.js") {
 		h := b.get(target).Header()
 		csp := h.Get("Content-Security-Policy")
@@ -106,7 +106,7 @@ func TestEveryAnswerHasTheSecurityPolicy(t *testing.T) {
 }
 
 func TestPageOfASagaShowsStepsMoneyAndDecisions(t *testing.T) {
-	b := newBrowser(t, nil, world())
+	b := newVisitor(t, nil, world())
 	page := b.get("/console/sagas/order/" + url.PathEscape(hostile)).Body.String()
 	for _, wanted := range []string{
 		`aria-label="Steps: reserve done, authorize compensating, decide skipped."`, "The compensation of authorize is stuck", "1\u202f234.56 EUR",
@@ -117,14 +117,14 @@ func TestPageOfASagaShowsStepsMoneyAndDecisions(t *testing.T) {
 }
 
 func TestAttentionIsOldestFirst(t *testing.T) {
-	b := newBrowser(t, nil, world())
+	b := newVisitor(t, nil, world())
 	page := b.get("/console/attention").Body.String()
 	require.Less(t, strings.Index(page, "waits for 5 min"), strings.Index(page, "waits for 4 min"))
 	require.Contains(t, page, `href="/console/sagas/late-payment/late-1/resolve?action=skip"`, "what came after the end of an order is decided about in its own saga")
 }
 
 func TestFiltersReachTheAPI(t *testing.T) {
-	b := newBrowser(t, nil, world())
+	b := newVisitor(t, nil, world())
 	page := b.get("/console/sagas?flow=order&status=completed&reason=x&customerId=c&from=2026-11-20T10:00&minAmount=5&cursor=abc").Body.String()
 	asked, err := url.Parse(b.rest.calls[0].target)
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestFiltersReachTheAPI(t *testing.T) {
 }
 
 func TestFormsNeedTheirToken(t *testing.T) {
-	b := newBrowser(t, nil, world())
+	b := newVisitor(t, nil, world())
 	cancel := "/console/sagas/order/" + url.PathEscape(hostile) + "/cancel"
 	posts := func() (n int) {
 		for _, c := range b.rest.calls {
@@ -167,7 +167,7 @@ func TestFormsNeedTheirToken(t *testing.T) {
 func TestRefusedFormsSayWhy(t *testing.T) {
 	answers := world()
 	answers["POST /v1/sagas/order/"+url.PathEscape(hostile)+"/resolutions"] = fault.New(fault.ResolutionRefused, "another decision came first")
-	b := newBrowser(t, nil, answers)
+	b := newVisitor(t, nil, answers)
 	target := "/console/sagas/order/" + url.PathEscape(hostile) + "/resolve"
 	b.get(target + "?action=skip")
 	page := b.post(target, url.Values{"action": {"skip"}, "attention": {"1"}, "note": {"kept <text>"}})
@@ -177,7 +177,7 @@ func TestRefusedFormsSayWhy(t *testing.T) {
 }
 
 func TestDeadLetterIsReplayedAfterADryRun(t *testing.T) {
-	b := newBrowser(t, nil, world())
+	b := newVisitor(t, nil, world())
 	page := b.get("/console/dead-letters/letter-1").Body.String()
 	require.Contains(t, page, "the error is in line 6", "the line of the element that lacks the field")
 	require.NotContains(t, page, `value="replay"`, "there is no replay before a dry run")
@@ -191,7 +191,7 @@ func TestDeadLetterIsReplayedAfterADryRun(t *testing.T) {
 }
 
 func TestCountsThatTakeGoodsFromOrdersAreConfirmed(t *testing.T) {
-	b := newBrowser(t, nil, world())
+	b := newVisitor(t, nil, world())
 	path := "/console/stock/" + url.PathEscape(hostile)
 	b.get(path)
 	page := b.post(path, url.Values{"do": {"count"}, "quantity": {"1"}}).Body.String()
@@ -205,7 +205,7 @@ func TestLogin(t *testing.T) {
 		"osk_all":  {Namespace: "ada", Actor: "ada", Scopes: auth.Scopes},
 		"osk_read": {Namespace: "bob", Actor: "bob", Scopes: []auth.Scope{auth.OrdersRead}},
 	}
-	b := newBrowser(t, callers, world())
+	b := newVisitor(t, callers, world())
 	for _, target := range pages {
 		w := b.get(target)
 		require.Equal(t, http.StatusSeeOther, w.Code, target)
@@ -243,7 +243,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestChangedSessionIsRefused(t *testing.T) {
-	b := newBrowser(t, keys{"osk_all": {Actor: "ada", Scopes: auth.Scopes}}, world())
+	b := newVisitor(t, keys{"osk_all": {Actor: "ada", Scopes: auth.Scopes}}, world())
 	b.get("/console/login")
 	b.post("/console/login", url.Values{"key": {"osk_all"}})
 	good := b.cookies["ordersaga_session"].Value
@@ -252,14 +252,14 @@ func TestChangedSessionIsRefused(t *testing.T) {
 		b.cookies["ordersaga_session"].Value = value
 		require.Equal(t, http.StatusSeeOther, b.get("/console/sagas").Code, value)
 	}
-	other := newBrowser(t, keys{"osk_all": {Actor: "ada", Scopes: auth.Scopes}}, world())
+	other := newVisitor(t, keys{"osk_all": {Actor: "ada", Scopes: auth.Scopes}}, world())
 	other.cookies["ordersaga_session"] = &http.Cookie{Name: "ordersaga_session", Value: good}
 	require.Equal(t, http.StatusSeeOther, other.get("/console/sagas").Code, "another process has another key")
 }
 
 // A link on another site brings no cookie: the page loads itself again, from this site.
 func TestLinkFromAnotherSiteKeepsTheLogin(t *testing.T) {
-	b := newBrowser(t, keys{}, world())
+	b := newVisitor(t, keys{}, world())
 	r := httptest.NewRequest(http.MethodGet, "/console/sagas", nil)
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
 	w := b.send(r)
@@ -270,7 +270,7 @@ func TestLinkFromAnotherSiteKeepsTheLogin(t *testing.T) {
 func TestMissingScopeIsNamed(t *testing.T) {
 	answers := world()
 	answers["GET /v1/attention"] = fault.New(fault.InsufficientScope, "the scope operate is required")
-	w := newBrowser(t, nil, answers).get("/console/attention")
+	w := newVisitor(t, nil, answers).get("/console/attention")
 	require.Equal(t, http.StatusForbidden, w.Code)
 	require.Contains(t, w.Body.String(), "the scope operate is required")
 }

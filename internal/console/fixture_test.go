@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,9 +39,29 @@ type call struct {
 
 // rest is the API: it answers with what the test says, by method and path.
 type rest struct {
-	t       *testing.T
+	t *testing.T
+	// mu guards all below.
+	mu      sync.Mutex
 	answers map[string]any
 	calls   []call
+}
+
+func (r *rest) set(target string, answer any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers[target] = answer
+}
+
+// last is the body of the last request whose path ends with a name.
+func (r *rest) last(name string) map[string]any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range slices.Backward(r.calls) {
+		if path, _, _ := strings.Cut(c.target, "?"); strings.HasSuffix(path, "/"+name) {
+			return c.body
+		}
+	}
+	return nil
 }
 
 func (r *rest) ServeHTTP(w http.ResponseWriter, q *http.Request) {
@@ -47,6 +69,8 @@ func (r *rest) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if content, _ := io.ReadAll(q.Body); len(content) > 0 {
 		assert.NoError(r.t, json.Unmarshal(content, &c.body))
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.calls = append(r.calls, c)
 	found, ok := r.answers[q.Method+" "+q.URL.EscapedPath()]
 	if !ok {
@@ -71,25 +95,25 @@ func (k keys) Authenticate(_ context.Context, token string) (auth.Caller, error)
 	return auth.Caller{}, auth.Refused("the API key is not valid")
 }
 
-// browser sends requests to a console, with the cookies that it got.
-type browser struct {
+// visitor sends requests to a console, with the cookies that it got.
+type visitor struct {
 	t       *testing.T
 	rest    *rest
 	console http.Handler
 	cookies map[string]*http.Cookie
 }
 
-func newBrowser(t *testing.T, by auth.Authenticator, answers map[string]any) *browser {
+func newVisitor(t *testing.T, by auth.Authenticator, answers map[string]any) *visitor {
 	t.Helper()
 	api := &rest{t: t, answers: answers}
 	c, err := console.New(console.Config{
 		REST: api, Auth: by, Flows: []saga.Info{order.Flow.Info(), latepayment.Flow.Info()}, Clock: func() time.Time { return now },
 	})
 	require.NoError(t, err)
-	return &browser{t: t, rest: api, console: c, cookies: make(map[string]*http.Cookie)}
+	return &visitor{t: t, rest: api, console: c, cookies: make(map[string]*http.Cookie)}
 }
 
-func (b *browser) send(r *http.Request) *httptest.ResponseRecorder {
+func (b *visitor) send(r *http.Request) *httptest.ResponseRecorder {
 	b.t.Helper()
 	for _, c := range b.cookies {
 		r.AddCookie(c)
@@ -104,7 +128,7 @@ func (b *browser) send(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-func (b *browser) get(target string) *httptest.ResponseRecorder {
+func (b *visitor) get(target string) *httptest.ResponseRecorder {
 	b.t.Helper()
 	return b.send(httptest.NewRequest(http.MethodGet, target, nil))
 }
@@ -113,7 +137,7 @@ func (b *browser) get(target string) *httptest.ResponseRecorder {
 var form = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
 
 // post sends a form with the token of a page that was loaded before.
-func (b *browser) post(target string, values url.Values) *httptest.ResponseRecorder {
+func (b *visitor) post(target string, values url.Values) *httptest.ResponseRecorder {
 	b.t.Helper()
 	if c := b.cookies["ordersaga_form"]; c != nil && !values.Has("csrf") {
 		values.Set("csrf", c.Value)
