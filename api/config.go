@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -60,6 +61,8 @@ type Orders interface {
 	List(ctx context.Context, filter readmodel.Filter) (orders []readmodel.Order, next string, err error)
 	// Sagas returns a page of the sagas of flows that a team has added; an entry's ID is the name of its stream. Errors: as of List.
 	Sagas(ctx context.Context, filter readmodel.Filter) (sagas []readmodel.Order, next string, err error)
+	// Counts counts orders and sagas by status, those of one flow or of all; each count ends at readmodel.MaxCount. Errors: Unavailable.
+	Counts(ctx context.Context, flow string) (map[saga.Status]int64, error)
 	// NeedsAttention returns a page of the orders, and of other sagas, that need attention. Errors: as of List.
 	NeedsAttention(ctx context.Context, cursor string, limit int) (orders []readmodel.Order, next string, err error)
 }
@@ -136,6 +139,11 @@ type Config struct {
 	Hosts []string
 	// CORSOrigins are the origins, such as https://shop.example.com, whose web pages may use the API. None by default.
 	CORSOrigins []string
+
+	// LastReconcile returns the last check of the schedule that has ended; without it there is none. Errors: NotFound when there is none, Unavailable.
+	LastReconcile func(ctx context.Context) (ReconcileReport, error)
+	// Console makes the handler of /console out of the API, which it asks as its callers. Without it there is no console.
+	Console func(rest http.Handler) (http.Handler, error)
 
 	// Auth authenticates callers. Without it every caller may do everything, and all are one.
 	Auth auth.Authenticator

@@ -257,7 +257,14 @@ func (s *Server) serveSchema(c echo.Context) error {
 	return fault.New(fault.NotFound, "the schema does not exist")
 }
 
-func (s *Server) toDocs(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") }
+// toStart leads browsers to the console, everything else to /docs.
+func (s *Server) toStart(c echo.Context) error {
+	c.Response().Header().Set(echo.HeaderVary, echo.HeaderAccept)
+	if s.cfg.Console != nil && preferredType(c.Request().Header, echo.MIMEApplicationJSON, echo.MIMETextHTML) == echo.MIMETextHTML {
+		return c.Redirect(http.StatusFound, consolePath)
+	}
+	return c.Redirect(http.StatusFound, "/docs")
+}
 
 // explainProblem is GET /problems/{code}, the type of every problem: it leads to its section of /docs.
 func (s *Server) explainProblem(c echo.Context) error {

@@ -117,11 +117,18 @@ type list struct {
 	sagaFilter readmodel.Filter
 	next       string
 	err        error
+	// counted are the flows whose sagas were counted.
+	counted []string
 }
 
 func (l *list) NeedsAttention(_ context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 	l.filter = readmodel.Filter{Cursor: cursor, Limit: limit}
 	return l.attention, l.next, l.err
+}
+
+func (l *list) Counts(_ context.Context, flow string) (map[saga.Status]int64, error) {
+	l.counted = append(l.counted, flow)
+	return map[saga.Status]int64{saga.Completed: 2, saga.NeedsAttention: 1}, l.err
 }
 
 func (l *list) Sagas(_ context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {

@@ -11,7 +11,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
@@ -59,15 +58,9 @@ func (s *Server) getOrder(c echo.Context) error {
 }
 
 func (s *Server) listOrders(c echo.Context) error {
-	q := queryOf(c, "id", "status", "customerId", "from", "to", "limit", "cursor")
-	filter := readmodel.Filter{
-		Statuses: q.statuses(isOrderStatus), CustomerID: q.id("customerId"), Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(),
-	}
-	filter.CreatedFrom, _ = q.time("from")
-	filter.CreatedTo, _ = q.time("to")
-	if !filter.CreatedFrom.IsZero() && !filter.CreatedTo.IsZero() && !filter.CreatedFrom.Before(filter.CreatedTo) {
-		q.add("to", "must be after from")
-	}
+	q := queryOf(c, append([]string{"id", "status"}, selecting...)...)
+	filter := q.selection()
+	filter.Statuses = q.statuses(isOrderStatus)
 	if q.err() == nil {
 		var err error
 		if filter.CustomerID, err = forCustomer(c, filter.CustomerID); err != nil {

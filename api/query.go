@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -140,6 +141,52 @@ func (q *query) time(name string) (at time.Time, ok bool) {
 	return at.UTC(), err == nil
 }
 
+// selecting are the parameters that selection reads.
+var selecting = []string{"reason", "customerId", "from", "to", "minAmount", "maxAmount", "limit", "cursor"}
+
+// selection reads the filters that all lists of sagas have. Statuses are not among them.
+func (q *query) selection() readmodel.Filter {
+	f := readmodel.Filter{
+		CustomerID: q.id("customerId"), Reason: q.one("reason"), MinAmount: q.amount("minAmount"), MaxAmount: q.amount("maxAmount"),
+		Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(),
+	}
+	if f.Reason != "" && !isStatus(f.Reason) {
+		q.add("reason", "must be the code of a reason, such as payment_declined")
+	}
+	f.CreatedFrom, _ = q.time("from")
+	f.CreatedTo, _ = q.time("to")
+	if !f.CreatedFrom.IsZero() && !f.CreatedTo.IsZero() && !f.CreatedFrom.Before(f.CreatedTo) {
+		q.add("to", "must be after from")
+	}
+	if f.MinAmount != nil && f.MaxAmount != nil && *f.MinAmount > *f.MaxAmount {
+		q.add("maxAmount", "must not be less than minAmount")
+	}
+	return f
+}
+
+// amount returns an amount in minor units; nil when it is not given or wrong.
+func (q *query) amount(name string) *int64 {
+	text := q.one(name)
+	if text == "" {
+		return nil
+	}
+	amount, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || amount < 0 {
+		q.add(name, "must be an amount in minor units, an integer from 0")
+		return nil
+	}
+	return &amount
+}
+
+// counts reports whether counts by status are asked for.
+func (q *query) counts() bool {
+	text := q.one("counts")
+	if text != "" && text != "status" {
+		q.add("counts", "must be status")
+	}
+	return text == "status"
+}
+
 func (q *query) id(name string) string {
 	id := q.one(name)
 	if id != "" && !event.ValidID(id) {
@@ -148,7 +195,7 @@ func (q *query) id(name string) string {
 	return id
 }
 
-// isStatus reports whether a text has the form of the statuses of any flow.
+// isStatus reports whether a text has the form of the statuses, and of the reasons, of any flow.
 var isStatus = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`).MatchString
 
 // maxStatuses bounds by how many statuses a list is filtered.

@@ -86,6 +86,13 @@ func answer[T, V any](s *Server, c echo.Context, view func(T) V, ask func(ctx co
 
 // answerPage asks for a page of a list if nothing is wrong with its query, and answers with its items, as view shows them, and where the next page begins.
 func answerPage[T, V any](s *Server, c echo.Context, q *query, view func(T) V, list func(ctx context.Context) ([]T, string, error)) error {
+	return answerPageWith(s, c, q, view, list, func(p page[V]) any { return p })
+}
+
+// answerPageWith is answerPage for pages that say more than their items: whole makes the answer.
+func answerPageWith[T, V any](
+	s *Server, c echo.Context, q *query, view func(T) V, list func(ctx context.Context) ([]T, string, error), whole func(page[V]) any,
+) error {
 	if err := q.err(); err != nil {
 		return err
 	}
@@ -99,7 +106,7 @@ func answerPage[T, V any](s *Server, c echo.Context, q *query, view func(T) V, l
 	for i, item := range found {
 		items[i] = view(item)
 	}
-	return writeJSON(c, http.StatusOK, page[V]{items, null.Text(next)})
+	return writeJSON(c, http.StatusOK, whole(page[V]{items, null.Text(next)}))
 }
 
 // itself is the view of what is shown as it is.

@@ -8,7 +8,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
@@ -23,7 +22,7 @@ func (s *Server) listedSaga(o readmodel.Order) sagaItem {
 		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
 	}
 	if item.Flow == "" {
-		item.Flow = orderFlow
+		item.Flow, item.CustomerID, item.Currency, item.TotalAmount = orderFlow, o.CustomerID, o.Currency, &o.TotalAmount
 	} else {
 		item.ID = sagaID(o.ID)
 	}
@@ -42,8 +41,9 @@ func sagaID(stream string) string {
 
 // listSagas answers with a page of sagas: first orders come, then those of other flows, the newest first in each.
 func (s *Server) listSagas(c echo.Context) error {
-	q := queryOf(c, "flow", "status", "needsAttention", "limit", "cursor")
-	filter := readmodel.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), AnyStatus: true, Statuses: q.statuses(isStatus)}
+	q := queryOf(c, append([]string{"flow", "status", "needsAttention", "counts"}, selecting...)...)
+	filter, counted := q.selection(), q.counts()
+	filter.AnyStatus, filter.Statuses = true, q.statuses(isStatus)
 	flow := q.one("flow")
 	if _, known := s.flowNamed(flow); flow != "" && !known {
 		q.add("flow", "is not a flow of this service")
@@ -61,12 +61,29 @@ func (s *Server) listSagas(c echo.Context) error {
 	default:
 		q.add("needsAttention", "must be true or false; true cannot be combined with status")
 	}
-	return answerPage(s, c, q, s.listedSaga, func(ctx context.Context) ([]readmodel.Order, string, error) {
+	var counts map[saga.Status]int64
+	return answerPageWith(s, c, q, s.listedSaga, func(ctx context.Context) (found []readmodel.Order, next string, err error) {
+		if counted {
+			if counts, err = s.cfg.Orders.Counts(ctx, flow); err != nil {
+				return nil, "", err
+			}
+		}
 		if none {
 			return nil, "", nil
 		}
 		return s.sagaPage(ctx, flow, filter)
+	}, func(p page[sagaItem]) any {
+		if !counted {
+			return p
+		}
+		return countedPage[sagaItem]{p, counts}
 	})
+}
+
+// countedPage is a page with how many sagas have each status, whatever else the filter selects.
+type countedPage[T any] struct {
+	page[T]
+	Counts map[saga.Status]int64 `json:"counts"`
 }
 
 // sagaCursor begins the cursors of the second part of the list of sagas.
@@ -79,7 +96,8 @@ func (s *Server) sagaPage(ctx context.Context, flow string, filter readmodel.Fil
 	orders.AnyStatus = false
 	orders.Statuses = slices.DeleteFunc(slices.Clone(filter.Statuses), func(st saga.Status) bool { return !isOrderStatus(string(st)) })
 	hasOrders := (flow == "" || flow == orderFlow) && (len(orders.Statuses) > 0 || len(filter.Statuses) == 0)
-	hasOthers := flow != orderFlow
+	// Only orders have customers and amounts.
+	hasOthers := flow != orderFlow && filter.CustomerID == "" && filter.MinAmount == nil && filter.MaxAmount == nil
 	if second && !hasOthers || !second && filter.Cursor != "" && !hasOrders {
 		return nil, "", fault.NewInvalid("list", []fault.Field{fault.Fieldf("/cursor", "unknown or expired cursor")})
 	}

@@ -26,6 +26,10 @@ type sagaItem struct {
 	CreatedAt      null.Time   `json:"createdAt"`
 	UpdatedAt      null.Time   `json:"updatedAt"`
 	CorrelationID  string      `json:"correlationId"`
+	// CustomerID, Currency and TotalAmount are those of an order; other sagas do not have them, and neither has the resource of a single saga.
+	CustomerID  string `json:"customerId,omitempty"`
+	Currency    string `json:"currency,omitempty"`
+	TotalAmount *int64 `json:"totalAmount,omitempty"`
 	// Links are null of a saga of a flow that this binary does not have.
 	Links *orderLinks `json:"links"`
 }

@@ -219,6 +219,8 @@ func (p *pages) Sagas(_ context.Context, f readmodel.Filter) ([]readmodel.Order,
 	return pageOf(p.sagas, f)
 }
 
+func (p *pages) Counts(context.Context, string) (map[saga.Status]int64, error) { return nil, nil }
+
 func (p *pages) NeedsAttention(context.Context, string, int) ([]readmodel.Order, string, error) {
 	return nil, "", nil
 }
@@ -237,7 +239,7 @@ func pageOf(all []readmodel.Order, f readmodel.Filter) ([]readmodel.Order, strin
 		case f.Cursor != "" && cursor.Compare(position(o), after) <= 0,
 			len(f.Statuses) > 0 && !slices.Contains(f.Statuses, o.Status),
 			f.Flow != "" && f.Flow != o.Flow,
-			f.WithoutAttention && o.Status == saga.NeedsAttention:
+			f.WithoutAttention && o.Status == saga.NeedsAttention, !f.Selects(o):
 			continue
 		}
 		matching = append(matching, o)

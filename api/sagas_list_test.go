@@ -90,6 +90,34 @@ func TestSagaPagesSpanBothLists(t *testing.T) {
 	}
 }
 
+func TestSagasAreSelected(t *testing.T) {
+	p := listed()
+	p.orders[0].Reason, p.sagas[0].Reason = "no_stock", "no_stock"
+	p.orders[1].TotalAmount, p.orders[2].CustomerID = 100, "customer-8"
+	f := newSagasFixture(t, withList(p))
+	for query, want := range map[string]string{
+		"reason=no_stock":             "o-1 g-1",
+		"customerId=customer-8":       "o-3",
+		"minAmount=101":               "o-4 o-3 o-1",
+		"maxAmount=100":               "o-2",
+		"minAmount=100&maxAmount=100": "o-2",
+		"flow=gift&minAmount=0":       "",
+		"flow=gift&customerId=c":      "",
+		"from=2026-11-21T18:30:03Z":   "o-4 o-3 g-4 g-3 x-1",
+		"to=2026-11-21T18:30:02Z":     "o-1 g-1",
+		"status=completed&to=2027-01-01T00:00:00Z&reason=no_stock": "o-1 g-1",
+	} {
+		require.Equal(t, want, strings.Join(walk(t, f.fixture, "/v1/sagas?"+query+"&", 10), " "), query)
+	}
+}
+
+func TestSagasAreCounted(t *testing.T) {
+	f := newSagasFixture(t)
+	require.JSONEq(t, `{"items":[],"nextCursor":null,"counts":{"completed":2,"needs_attention":1}}`, f.do(http.MethodGet, "/v1/sagas?counts=status&flow=gift&status=locked", "").body)
+	require.Equal(t, []string{"gift"}, f.orders.counted)
+	require.NotContains(t, f.do(http.MethodGet, "/v1/sagas", "").body, "counts")
+}
+
 func TestListedSagas(t *testing.T) {
 	p := listed()
 	p.sagas[0].Reason = "card_busy"
@@ -126,7 +154,14 @@ func TestListOfSagasRefuses(t *testing.T) {
 		"cursor=saga":                        "cursor",
 		"cursor=a%20b":                       "cursor",
 		"cursor=saga.nonsense":               "cursor",
-		"customerId=c-1":                     "customerId",
+		"customer=c-1":                       "customer",
+		"customerId=%20":                     "customerId",
+		"reason=No%20stock":                  "reason",
+		"minAmount=-1":                       "minAmount",
+		"maxAmount=1.5":                      "maxAmount",
+		"minAmount=2&maxAmount=1":            "maxAmount",
+		"from=yesterday":                     "from",
+		"counts=flow":                        "counts",
 		"flow=gift&cursor=" + firstPart:      "cursor",
 		"flow=order&cursor=" + secondPart:    "cursor",
 		"flow=order&cursor=" + between:       "cursor",

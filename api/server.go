@@ -23,6 +23,8 @@ type Server struct {
 	docs []byte
 	// corsHeaders are what web pages of CORSOrigins may send.
 	corsHeaders string
+	// console serves /console; nil without a console.
+	console http.Handler
 
 	// streams counts the event streams that are open.
 	streams atomic.Int64
@@ -60,6 +62,11 @@ func (s *Server) serve(routes []route) (err error) {
 	s.draining, s.drain = context.WithCancel(context.Background())
 	if s.metrics, err = newMetrics(c.Registry, routes); err != nil {
 		return err
+	}
+	if c.Console != nil {
+		if s.console, err = c.Console(s); err != nil {
+			return err
+		}
 	}
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect()
@@ -135,7 +142,7 @@ const (
 
 // routes lists what is served; openapi.yaml describes the same.
 func (s *Server) routes() []route {
-	return []route{
+	return append(s.consoleRoutes(), []route{
 		{http.MethodPost, "/v1/orders", auth.OrdersWrite, own, s.placeOrder},
 		{http.MethodGet, "/v1/orders", auth.OrdersRead, own, s.listOrders},
 		{http.MethodGet, "/v1/orders/:id", auth.OrdersRead, own, s.getOrder},
@@ -158,11 +165,13 @@ func (s *Server) routes() []route {
 
 		{http.MethodGet, "/v1/stock", auth.StockRead, none, s.listStock},
 		{http.MethodGet, "/v1/stock/:sku", auth.StockRead, none, s.getStock},
+		{http.MethodGet, "/v1/stock/:sku/events", auth.StockRead, none, s.getStockEvents},
 		{http.MethodPost, "/v1/stock/:sku/receipts", auth.StockWrite, none, s.receiveStock},
 		{http.MethodPost, "/v1/stock/:sku/adjustments", auth.StockWrite, none, s.adjustStock},
 		{http.MethodPost, "/v1/stock/:sku/counts", auth.StockWrite, none, s.countStock},
 
 		{http.MethodPost, "/v1/webhooks/stripe", auth.Public, none, s.receiveStripe},
+		{http.MethodGet, "/v1/reconcile", auth.Operate, none, s.getReconcile},
 
 		{http.MethodGet, "/livez", auth.Public, none, s.probe},
 		{http.MethodGet, "/readyz", auth.Public, none, s.probe},
@@ -172,8 +181,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/schemas/:type/:version", auth.Public, none, s.serveSchema},
 		{http.MethodGet, "/docs", auth.Public, none, s.serveDocs},
 		{http.MethodGet, "/problems/:code", auth.Public, none, s.explainProblem},
-		{http.MethodGet, "/", auth.Public, none, s.toDocs},
-	}
+		{http.MethodGet, "/", auth.Public, none, s.toStart},
+	}...)
 }
 
 // pathOf writes a route in the way of OpenAPI: /v1/orders/{id}.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 
 	"github.com/labstack/echo/v4"
 
@@ -33,6 +34,21 @@ func (s *Server) getStock(c echo.Context) error {
 	}
 	return answer(s, c, itself[inventory.Balance], func(ctx context.Context) (inventory.Balance, error) {
 		return s.cfg.Stock.Balance(ctx, sku)
+	})
+}
+
+// getStockEvents answers with the ledger of a SKU.
+func (s *Server) getStockEvents(c echo.Context) error {
+	return s.answerTimeline(c, func() (timeline, error) {
+		sku := pathParameter(c, "sku")
+		if !event.ValidID(sku) {
+			return timeline{}, fault.New(fault.NotFound, "SKU %s does not exist", shortened(sku))
+		}
+		find := func(ctx context.Context) error {
+			_, err := s.cfg.Stock.Balance(ctx, sku)
+			return err
+		}
+		return timeline{[]slog.Attr{slog.String("sku", sku)}, event.StockStream(sku), "/v1/stock/" + url.PathEscape(sku), find}, nil
 	})
 }
 

@@ -36,6 +36,19 @@ func TestStock(t *testing.T) {
 		f.do(http.MethodGet, "/v1/stock?limit=2&cursor=b", "").body)
 }
 
+func TestLedgerOfASKU(t *testing.T) {
+	f := newFixture(t)
+	require.Equal(t, "not_found", f.do(http.MethodGet, "/v1/stock/a%2Fb/events", "").problem(t).Code)
+	f.do(http.MethodPost, "/v1/stock/a%2Fb/receipts", `{"quantity":5}`)
+	f.do(http.MethodPost, "/v1/stock/a%2Fb/adjustments", `{"quantity":-1}`)
+	a := f.do(http.MethodGet, "/v1/stock/a%2Fb/events?limit=1", "")
+	require.Equal(t, http.StatusOK, a.status)
+	require.Contains(t, a.body, `"type":"stock.added"`)
+	require.Contains(t, a.body, `"nextCursor":"1"`)
+	require.Contains(t, f.do(http.MethodGet, "/v1/stock/a%2Fb/events?cursor=1", "").body, `"type":"stock.adjusted"`)
+	require.Contains(t, f.do(http.MethodGet, "/v1/stock/a%2Fb/events?limit=1", "", "Accept", "application/x-ndjson").header.Get("Link"), "/v1/stock/a%2Fb/events?")
+}
+
 func TestStockChangesOncePerKey(t *testing.T) {
 	for _, what := range []string{"receipts", "adjustments"} {
 		f := newFixture(t)

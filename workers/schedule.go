@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -29,8 +30,7 @@ func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration
 	handle := schedules.GetHandle(ctx, workflows.ReconcileID)
 	if every == 0 {
 		err := handle.Delete(ctx)
-		var gone *serviceerror.NotFound
-		if errors.As(err, &gone) {
+		if isNotFound(err) {
 			return nil
 		}
 		return fault.Wrap(err, fault.Unavailable, "remove schedule %s", workflows.ReconcileID)
@@ -55,4 +55,55 @@ func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration
 		})
 	}
 	return fault.Wrap(err, fault.Unavailable, "schedule %s", workflows.ReconcileID)
+}
+
+// ReconcileRun is a run of the schedule that has ended.
+type ReconcileRun struct {
+	// Status is completed or failed.
+	Status             string
+	StartedAt, EndedAt time.Time
+	// Result is empty unless it is completed.
+	Result activities.ReconcileResult
+}
+
+// LastReconcile returns the last run of the reconcile schedule that has ended. Errors: NotFound when there is none, Unavailable.
+func LastReconcile(ctx context.Context, c client.Client) (ReconcileRun, error) {
+	schedule, err := c.ScheduleClient().GetHandle(ctx, workflows.ReconcileID).Describe(ctx)
+	if isNotFound(err) {
+		return ReconcileRun{}, fault.New(fault.NotFound, "there is no reconcile schedule")
+	}
+	if err != nil {
+		return ReconcileRun{}, fault.Wrap(err, fault.Unavailable, "read schedule %s", workflows.ReconcileID)
+	}
+	for _, action := range slices.Backward(schedule.Info.RecentActions) {
+		if action.StartWorkflowResult == nil {
+			continue
+		}
+		id, first := action.StartWorkflowResult.WorkflowID, action.StartWorkflowResult.FirstExecutionRunID
+		described, err := c.DescribeWorkflowExecution(ctx, id, first)
+		if isNotFound(err) {
+			continue // its retention is over
+		}
+		if err != nil {
+			return ReconcileRun{}, fault.Wrap(err, fault.Unavailable, "read workflow %s", id)
+		}
+		info := described.GetWorkflowExecutionInfo()
+		if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			continue
+		}
+		run := ReconcileRun{Status: "failed", StartedAt: info.GetStartTime().AsTime(), EndedAt: info.GetCloseTime().AsTime()}
+		if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+			run.Status = "completed"
+			if err := c.GetWorkflow(ctx, id, first).Get(ctx, &run.Result); err != nil {
+				return ReconcileRun{}, fault.Wrap(err, fault.Unavailable, "read the result of workflow %s", id)
+			}
+		}
+		return run, nil
+	}
+	return ReconcileRun{}, fault.New(fault.NotFound, "no reconcile of the schedule has ended yet")
+}
+
+func isNotFound(err error) bool {
+	var gone *serviceerror.NotFound
+	return errors.As(err, &gone)
 }

@@ -2,14 +2,18 @@ package workers_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -23,6 +27,43 @@ type schedules struct {
 	current *client.Schedule
 	created *client.ScheduleOptions
 	down    error
+	// runs are the workflows that the schedule has started, the oldest first.
+	runs []run
+}
+
+// run is a workflow of the schedule; one whose status is not set is gone.
+type run struct {
+	id     string
+	status enumspb.WorkflowExecutionStatus
+	result activities.ReconcileResult
+}
+
+func (s *schedules) find(id string) run {
+	return s.runs[slices.IndexFunc(s.runs, func(r run) bool { return r.id == id })]
+}
+
+func (s *schedules) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	r := s.find(id)
+	if r.status == enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+		return nil, serviceerror.NewNotFound("no such workflow")
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
+		Status: r.status, StartTime: timestamppb.New(time.Unix(100, 0)), CloseTime: timestamppb.New(time.Unix(160, 0)),
+	}}, nil
+}
+
+func (s *schedules) GetWorkflow(_ context.Context, id, _ string) client.WorkflowRun {
+	return ended{result: s.find(id).result}
+}
+
+type ended struct {
+	client.WorkflowRun
+	result activities.ReconcileResult
+}
+
+func (e ended) Get(_ context.Context, into any) error {
+	*into.(*activities.ReconcileResult) = e.result
+	return nil
 }
 
 func (s *schedules) ScheduleClient() client.ScheduleClient { return scheduler{schedules: s} }
@@ -62,6 +103,20 @@ func (h handle) Update(_ context.Context, o client.ScheduleUpdateOptions) error 
 		h.current = update.Schedule
 	}
 	return err
+}
+
+func (h handle) Describe(context.Context) (*client.ScheduleDescription, error) {
+	if h.down != nil {
+		return nil, h.down
+	}
+	if h.current == nil {
+		return nil, serviceerror.NewNotFound("no such schedule")
+	}
+	var recent []client.ScheduleActionResult
+	for _, r := range h.runs {
+		recent = append(recent, client.ScheduleActionResult{StartWorkflowResult: &client.ScheduleWorkflowExecution{WorkflowID: r.id}})
+	}
+	return &client.ScheduleDescription{Info: client.ScheduleInfo{RecentActions: recent}}, nil
 }
 
 func (h handle) Delete(context.Context) error {
@@ -104,4 +159,27 @@ func TestScheduleFollowsSettings(t *testing.T) {
 	s.down = serviceerror.NewUnavailable("no way")
 	require.ErrorIs(t, workers.ScheduleReconcile(t.Context(), s, 0, true), fault.Unavailable)
 	require.ErrorIs(t, workers.ScheduleReconcile(t.Context(), s, time.Hour, true), fault.Unavailable)
+}
+
+func TestLastReconcileIsTheNewestThatHasEnded(t *testing.T) {
+	s := &schedules{}
+	last := func() (workers.ReconcileRun, error) { return workers.LastReconcile(t.Context(), s) }
+	_, err := last()
+	require.ErrorIs(t, err, fault.NotFound, "there is no schedule")
+	require.NoError(t, workers.ScheduleReconcile(t.Context(), s, time.Hour, true))
+	s.runs = []run{{id: "gone"}, {id: "runs", status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING}}
+	_, err = last()
+	require.ErrorIs(t, err, fault.NotFound, "none has ended")
+	ended := run{"ended", enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, activities.ReconcileResult{Violations: 2}}
+	s.runs = append([]run{ended}, s.runs...)
+	found, err := last()
+	require.NoError(t, err)
+	require.Equal(t, workers.ReconcileRun{Status: "completed", StartedAt: time.Unix(100, 0).UTC(), EndedAt: time.Unix(160, 0).UTC(), Result: ended.result}, found)
+	s.runs = append(s.runs, run{id: "failed", status: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED})
+	found, err = last()
+	require.NoError(t, err)
+	require.Equal(t, "failed", found.Status)
+	s.down = serviceerror.NewUnavailable("no way")
+	_, err = last()
+	require.ErrorIs(t, err, fault.Unavailable)
 }

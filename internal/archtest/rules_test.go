@@ -133,6 +133,11 @@ var rules = []rule{
 	mayImport{
 		from: "internal/oidc", exactly: true, local: []string{"event", "internal/auth", "internal/fault"}, outside: []string{"github.com/coreos/go-oidc"},
 	},
+	// The console asks the REST API of its process, and nothing else.
+	mayImport{
+		from: "internal/console", exactly: true, local: []string{"internal/auth", "internal/keyset", "internal/fault", "workflows/saga"},
+		outside: []string{"golang.org/x/text/currency"},
+	},
 	mayImport{from: "payment", exactly: true, local: []string{"event"}, outside: []string{}},
 	mayImport{
 		from: "internal/wire", local: []string{"event", "internal/fault", "internal/jsondoc"},

@@ -110,6 +110,8 @@ type Config struct {
 	TemporalCompression string
 	// PayloadKeys encrypt what Temporal stores.
 	PayloadKeys keyset.Set
+	// ConsoleKeys encrypt logins of the console.
+	ConsoleKeys keyset.Set
 	// SealMasterKeys wrap the keys of sealed data.
 	SealMasterKeys keyset.Set
 

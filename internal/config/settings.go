@@ -106,6 +106,9 @@ func table(c *Config) []Setting {
 		setting("PAYLOAD_KEYS", "", keys(&c.PayloadKeys).secret(),
 			"Keys that encrypt what Temporal stores, one on each line: an ID and the base64 of 32 bytes. The first one encrypts, all decrypt. Nothing is encrypted by default, or when the first line is `plain`."),
 
+		setting("CONSOLE_KEYS", "", keys(&c.ConsoleKeys).secret(),
+			"Keys that encrypt the logins of the console in browsers, in the format of PAYLOAD_KEYS. Set them if several processes serve the API: by default each process has a key of its own, and a login ends with its process."),
+
 		setting("PAYMENT_GATEWAY", GatewaySimulator, text(&c.PaymentGateway, gateways),
 			"Payment gateway: simulator, stripe, or http for a payment service of your own. It must be set explicitly if HTTP_ADDR is not loopback."),
 		setting("STRIPE_API_KEY", "", text(&c.StripeAPIKey, stripeKey).secret(), "Stripe's secret API key, for PAYMENT_GATEWAY=stripe."),

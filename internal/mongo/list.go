@@ -173,6 +173,19 @@ func (l *List) List(ctx context.Context, f readmodel.Filter) (items []readmodel.
 	if f.CustomerID != "" {
 		p.filter = append(p.filter, bson.E{Key: "customerId", Value: f.CustomerID})
 	}
+	if f.Reason != "" {
+		p.filter = append(p.filter, bson.E{Key: "reason", Value: f.Reason})
+	}
+	amounts := bson.D{}
+	if f.MinAmount != nil {
+		amounts = append(amounts, bson.E{Key: "$gte", Value: *f.MinAmount})
+	}
+	if f.MaxAmount != nil {
+		amounts = append(amounts, bson.E{Key: "$lte", Value: *f.MaxAmount})
+	}
+	if len(amounts) > 0 {
+		p.filter = append(p.filter, bson.E{Key: "totalAmount", Value: amounts})
+	}
 	p.within(f.CreatedFrom, f.CreatedTo, f.Cursor)
 	entries, nextCursor, err := readPage[entry](ctx, p, f.Limit)
 	if err != nil {

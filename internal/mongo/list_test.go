@@ -19,6 +19,8 @@ func fill(t *testing.T, s *List, n int) []readmodel.Order {
 	var all []readmodel.Order
 	for i := range n {
 		o := sample(i, 1, order.Statuses[i%len(order.Statuses)])
+		o.TotalAmount += int64(i % 5)
+		o.Reason = []string{"", "no_stock"}[i%2]
 		require.NoError(t, s.Put(t.Context(), o))
 		all = append(all, o)
 	}
@@ -57,6 +59,7 @@ func TestList(t *testing.T) {
 	keep := func(f func(o readmodel.Order) bool) []readmodel.Order {
 		return slices.DeleteFunc(slices.Clone(all), func(o readmodel.Order) bool { return !f(o) })
 	}
+	amount := sample(0, 1, order.StatusAccepted).TotalAmount
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
 	for name, c := range map[string]struct {
 		filter readmodel.Filter
@@ -70,6 +73,9 @@ func TestList(t *testing.T) {
 			})},
 		"customer": {readmodel.Filter{CustomerID: "c-1"}, keep(func(o readmodel.Order) bool { return o.CustomerID == "c-1" })},
 		"nobody":   {readmodel.Filter{CustomerID: "c-9"}, keep(func(readmodel.Order) bool { return false })},
+		"reason":   {readmodel.Filter{Reason: "no_stock"}, keep(func(o readmodel.Order) bool { return o.Reason == "no_stock" })},
+		"amounts": {readmodel.Filter{MinAmount: new(amount + 1), MaxAmount: new(amount + 3)},
+			keep(func(o readmodel.Order) bool { return o.TotalAmount > amount && o.TotalAmount < amount+4 })},
 		"time": {readmodel.Filter{CreatedFrom: at(3), CreatedTo: at(9)},
 			keep(func(o readmodel.Order) bool { return !o.CreatedAt.Before(at(3)) && o.CreatedAt.Before(at(9)) })},
 		"time between moments": {readmodel.Filter{CreatedFrom: at(3.0000001), CreatedTo: at(9.0000001)},

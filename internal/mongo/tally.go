@@ -59,6 +59,26 @@ func (l *List) Tally(ctx context.Context) ([]readmodel.Tally, error) {
 	return tallies, err
 }
 
+// Counts counts entries by status, those of one flow or of all. Each count ends at readmodel.MaxCount. Errors: Unavailable.
+func (l *List) Counts(ctx context.Context, flow string, statuses []saga.Status) (map[saga.Status]int64, error) {
+	counts := make(map[saga.Status]int64)
+	for _, status := range statuses {
+		filter := bson.D{{Key: "status", Value: status}}
+		if flow != "" {
+			filter = append(filter, bson.E{Key: "flow", Value: flow})
+		}
+		found, err := find[bson.Raw](ctx, l.entries, filter, options.Find().SetProjection(bson.D{{Key: "_id", Value: 1}}).SetLimit(readmodel.MaxCount),
+			"count the entries of %s", l.entries.Name())
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 0 {
+			counts[status] = int64(len(found))
+		}
+	}
+	return counts, nil
+}
+
 // OpenByReason counts the letters that are open. Errors: Unavailable.
 func (l *Letters) OpenByReason(ctx context.Context) (map[fault.Code]int64, error) {
 	open := bson.D{{Key: "kind", Value: kindLetter}, {Key: "status", Value: deadletter.StatusOpen}}

@@ -57,6 +57,23 @@ func TestOpenSagasAreCounted(t *testing.T) {
 	}, tallies)
 }
 
+func TestSagasAreCountedByStatus(t *testing.T) {
+	db := connect(t)
+	s := NewSagas(db)
+	require.NoError(t, Setup(t.Context(), s.Indexes()))
+	for n, status := range []saga.Status{saga.Accepted, saga.Completed, saga.Completed, saga.Failed} {
+		flow := []string{"gift", "top-up"}[n%2]
+		require.NoError(t, s.Put(t.Context(), entryOfSaga(flow, flow+"-"+string(rune('a'+n)), n, status)))
+	}
+	asked := []saga.Status{saga.Accepted, saga.Completed, saga.NeedsAttention}
+	counts, err := s.Counts(t.Context(), "", asked)
+	require.NoError(t, err)
+	require.Equal(t, map[saga.Status]int64{saga.Accepted: 1, saga.Completed: 2}, counts)
+	counts, err = s.Counts(t.Context(), "gift", asked)
+	require.NoError(t, err)
+	require.Equal(t, map[saga.Status]int64{saga.Accepted: 1, saga.Completed: 1}, counts)
+}
+
 func TestOpenLettersAreCounted(t *testing.T) {
 	s := openLetters(t, connect(t))
 	for n := range 4 {

@@ -19,8 +19,12 @@ type Filter struct {
 	AnyStatus bool
 	// WithoutAttention selects those that do not need attention.
 	WithoutAttention bool
+	// Reason selects those that have one reason.
+	Reason string
 	// CustomerID selects the orders of one customer.
 	CustomerID string
+	// MinAmount and MaxAmount, both inclusive, select orders by their total; nil is no bound.
+	MinAmount, MaxAmount *int64
 	// CreatedFrom (inclusive) and CreatedTo (exclusive) select by creation time; the zero time is no bound.
 	CreatedFrom, CreatedTo time.Time
 	// Limit is the size of a page, 1 to cursor.MaxLimit; 0 means cursor.DefaultLimit.
@@ -33,6 +37,8 @@ type Filter struct {
 // Selects reports whether the filter selects an order. Limit and Cursor take no part.
 func (f Filter) Selects(o Order) bool {
 	return (len(f.Statuses) == 0 || slices.Contains(f.Statuses, o.Status)) && (f.CustomerID == "" || f.CustomerID == o.CustomerID) &&
+		(f.Reason == "" || f.Reason == o.Reason) &&
+		(f.MinAmount == nil || o.TotalAmount >= *f.MinAmount) && (f.MaxAmount == nil || o.TotalAmount <= *f.MaxAmount) &&
 		(f.CreatedFrom.IsZero() || !o.CreatedAt.Before(f.CreatedFrom)) && (f.CreatedTo.IsZero() || o.CreatedAt.Before(f.CreatedTo))
 }
 

@@ -93,3 +93,6 @@ type Tally struct {
 	// Oldest is when the oldest of them was created.
 	Oldest time.Time
 }
+
+// MaxCount bounds how many entries are counted for one status: counting more would cost more than a page of the list.
+const MaxCount = 1000

@@ -151,6 +151,7 @@ func (s *Service) startHTTP(ctx context.Context) error {
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
 		Auth: by, RateLimit: api.RateLimit(s.cfg.RateLimit),
+		Console: s.console(by), LastReconcile: func(ctx context.Context) (api.ReconcileReport, error) { return lastReconcile(ctx, s.temporal) },
 		Registry: s.registry, HideMetrics: s.cfg.MetricsAddr != "", Tracer: s.tracing.Tracer(), Logger: s.logger,
 	})
 	if err != nil {

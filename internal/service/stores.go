@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -107,6 +108,31 @@ func (l listing) List(ctx context.Context, f readmodel.Filter) ([]readmodel.Orde
 func (l listing) Sagas(ctx context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
 	f.AnyStatus = true
 	return l.sagas.List(ctx, f)
+}
+
+// listedStatuses are those in which lists have orders. Sagas of all flows have the same names for waiting, needing attention and endings.
+var listedStatuses = slices.DeleteFunc(slices.Clone(order.Statuses), func(s order.Status) bool { return !order.Listed(s) })
+
+// Counts counts orders and other sagas by status.
+func (l listing) Counts(ctx context.Context, flow string) (map[saga.Status]int64, error) {
+	counts := make(map[saga.Status]int64)
+	for _, one := range []struct {
+		list *mongo.List
+		flow string
+		skip bool
+	}{{l.orders, "", flow != "" && flow != order.Flow.Name}, {l.sagas, flow, flow == order.Flow.Name}} {
+		if one.skip {
+			continue
+		}
+		found, err := one.list.Counts(ctx, one.flow, listedStatuses)
+		if err != nil {
+			return nil, err
+		}
+		for status, n := range found {
+			counts[status] = min(counts[status]+n, readmodel.MaxCount)
+		}
+	}
+	return counts, nil
 }
 
 // NeedsAttention returns a page of what needs attention: open orders first, then ended ones, then sagas of other flows.

@@ -70,7 +70,15 @@ func greet(ctx context.Context, url string) error {
 	}
 	fmt.Printf("\nyour first order is %s: %s\n\n", placed.Status, placed.ID)
 	tour.PrintTimeline(os.Stdout, items)
+	if err := examples(ctx, client); err != nil {
+		return fmt.Errorf("place the examples: %w", err)
+	}
 	fmt.Printf(`
+  console              %[1]s/console
+    completed          %[1]s/console/sagas/order/%[2]s
+    compensated        %[1]s/console/sagas/order/demo-declined
+    needs attention    %[1]s/console/sagas/order/demo-lost
+    dead letter        %[1]s/console/dead-letters
   API and docs         %[1]s/docs
   this order           %[1]s/v1/orders/%[2]s
   its saga             %[3]s
@@ -88,5 +96,40 @@ place the next one:
 Ctrl-C stops everything; orders and stock are kept for the next start.
 `, url, placed.ID, placed.Links["saga"], os.Getenv("TEMPORAL_UI_URL"), os.Getenv("RABBITMQ_MANAGEMENT_URL"),
 		os.Getenv("MONGODB_URI"), environment("MONGODB_DATABASE", "ordersaga"))
+	return nil
+}
+
+// examples places orders that do not go well, for the console: one is compensated, one needs attention because its parcel is lost, and one is a
+// message without a quantity, which becomes a dead letter. They are placed once.
+func examples(ctx context.Context, client harness.Client) error {
+	before, err := client.Do(ctx, http.MethodGet, "/v1/orders/demo-declined", nil)
+	if err != nil || before.Status == http.StatusOK {
+		return err
+	}
+	bus, err := harness.Dial(os.Getenv("AMQP_URL"))
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	order := func(id, method string, line map[string]any) map[string]any {
+		return map[string]any{
+			"orderId": id, "customerId": "c-1", "currency": "EUR", "fulfillment": "shipment", "lines": []any{line}, "payment": map[string]string{"method": method},
+		}
+	}
+	pot := map[string]any{"sku": "pot", "quantity": 1, "unitAmount": 2900}
+	for _, e := range []struct {
+		kind, id string
+		data     any
+	}{
+		{"order.created", "demo-declined", order("demo-declined", "tok_declined", pot)},
+		{"order.created", "demo-lost", order("demo-lost", "tok_visa", pot)},
+		{"shipment.dispatched", "demo-lost", map[string]string{"orderId": "demo-lost", "carrier": "dhl"}},
+		{"shipment.lost", "demo-lost", map[string]string{"orderId": "demo-lost", "carrier": "dhl"}},
+		{"order.created", "demo-broken", order("demo-broken", "tok_visa", map[string]any{"sku": "pot", "unitAmount": 2900})},
+	} {
+		if _, err := bus.Publish(ctx, e.kind, e.id, e.data); err != nil {
+			return err
+		}
+	}
 	return nil
 }
