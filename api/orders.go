@@ -147,9 +147,10 @@ func noOrder(id string) error {
 }
 
 func (s *Server) answerOrder(c echo.Context, id string) error {
-	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) {
+	return answer(s, c, s.shownResource, func(ctx context.Context) (shownOrder, error) {
 		state, err := s.loadOrder(ctx, id)
-		return ownOrder(c, state, err)
+		state, err = ownOrder(c, state, err)
+		return s.withRefunds(ctx, state, err)
 	})
 }
 
@@ -265,23 +266,31 @@ func (s *Server) resolveOrder(c echo.Context) error {
 }
 
 type orderResource struct {
-	ID            string              `json:"id"`
-	Status        order.Status        `json:"status"`
-	Reason        null.Text           `json:"reason"`
-	Version       int64               `json:"version"`
-	CustomerID    string              `json:"customerId"`
-	Currency      string              `json:"currency"`
-	Lines         []lineResource      `json:"lines"`
-	Payment       order.PaymentMethod `json:"payment,omitzero"`
-	Fulfillment   order.Fulfillment   `json:"fulfillment"`
-	TotalAmount   int64               `json:"totalAmount"`
-	Metadata      map[string]string   `json:"metadata,omitempty"`
-	CreatedAt     null.Time           `json:"createdAt"`
-	UpdatedAt     null.Time           `json:"updatedAt"`
-	CorrelationID string              `json:"correlationId"`
+	ID          string              `json:"id"`
+	Status      order.Status        `json:"status"`
+	Reason      null.Text           `json:"reason"`
+	Version     int64               `json:"version"`
+	CustomerID  string              `json:"customerId"`
+	Currency    string              `json:"currency"`
+	Lines       []lineResource      `json:"lines"`
+	Payment     order.PaymentMethod `json:"payment,omitzero"`
+	Fulfillment order.Fulfillment   `json:"fulfillment"`
+	TotalAmount int64               `json:"totalAmount"`
+	// RefundedAmount is known of one order as it is now.
+	RefundedAmount *int64            `json:"refundedAmount,omitempty"`
+	Metadata       map[string]string `json:"metadata,omitempty"`
+	CreatedAt      null.Time         `json:"createdAt"`
+	UpdatedAt      null.Time         `json:"updatedAt"`
+	CorrelationID  string            `json:"correlationId"`
 	// Parcels are those of which the order knows; there are none in lists.
 	Parcels []parcelResource `json:"parcels,omitempty"`
-	Links   orderLinks       `json:"links"`
+	Links   resourceLinks    `json:"links"`
+}
+
+// resourceLinks are the links of an order.
+type resourceLinks struct {
+	orderLinks
+	Refunds string `json:"refunds"`
 }
 
 // parcelResource is goods of an order that are on their way together, or were.
@@ -337,7 +346,7 @@ func (s *Server) listedResource(o readmodel.Order) orderResource {
 		CustomerID: o.CustomerID, Currency: o.Currency, Lines: linesOf(o.Order), Payment: o.Payment,
 		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount, Metadata: o.Metadata,
 		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
-		Links: s.links(o.ID),
+		Links: resourceLinks{s.links(o.ID), orderPath(o.ID) + "/refunds"},
 	}
 }
 

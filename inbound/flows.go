@@ -8,6 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -34,6 +35,18 @@ type route struct {
 	in   saga.Inbound
 }
 
+// own are the routes to the flows of this service that have inbound events in their tables.
+var own = NewRoutes(&refund.Flow)
+
+// of returns the route of a type.
+func (r Routes) of(eventType string) (route, bool) {
+	to, ok := r.byType[eventType]
+	if !ok {
+		to, ok = own.byType[eventType]
+	}
+	return to, ok
+}
+
 // NewRoutes makes the routes to flows.
 func NewRoutes(flows ...saga.Definer) Routes {
 	r := Routes{make(map[string]route)}
@@ -47,9 +60,11 @@ func NewRoutes(flows ...saga.Definer) Routes {
 
 // flow returns the flow of a name.
 func (r Routes) flow(name string) saga.Definer {
-	for _, route := range r.byType {
-		if route.flow.Info().Name == name {
-			return route.flow
+	for _, routes := range []map[string]route{r.byType, own.byType} {
+		for _, route := range routes {
+			if route.flow.Info().Name == name {
+				return route.flow
+			}
 		}
 	}
 	return nil

@@ -47,7 +47,9 @@ func ReserveKey(orderID string) string { return event.Escape(orderID) + "/reserv
 func SettleKey(orderID string) string { return event.Escape(orderID) + "/settle" }
 
 // ReturnKey is the slot of a return of stock by an order in a SKU's stream.
-func ReturnKey(orderID, id string) string { return event.Escape(orderID) + "/return/" + event.Escape(id) }
+func ReturnKey(orderID, id string) string {
+	return event.Escape(orderID) + "/return/" + event.Escape(id)
+}
 
 // receiptKey, adjustmentKey and countKey are the slots of stock changes without an order. The kind of the slot is the suffix, so that no ID can
 // be mistaken for an order's.

@@ -184,7 +184,7 @@ func (p *Participants) Reserve(ctx context.Context, c call) (saga.Outcome, error
 	case errors.Is(err, fault.ErrMissing) && !c.Last:
 		return saga.TryLater("", "the order"), nil
 	case errors.Is(err, fault.ErrMissing):
-		return saga.Refused(q.refuse(ReasonOrderUnknown, -1, "the order is not known")), nil
+		return saga.Refused(q.refuse(ReasonOrderUnknown, 0, "the order is not known")), nil
 	case err != nil:
 		return saga.Outcome{}, err
 	}

@@ -32,19 +32,25 @@ type RequestLine struct {
 	Quantity int64  `json:"quantity" required:"true"`
 }
 
-// maxReason is how many characters a reason may have.
-const maxReason = 500
+// maxReason and maxBy are how many characters a reason and the name of a caller may have.
+const (
+	maxReason = 500
+	maxBy     = 400
+)
 
 func (r *Request) check(p *saga.Problems) {
 	p.Require(event.ValidID(r.OrderID), "/orderId", "%s", event.IDRule)
-	p.Require((r.Amount == 0) != (len(r.Lines) == 0), "", "must have amount or lines, and not both")
+	p.Require(r.Amount == 0 || len(r.Lines) == 0, "", "must have amount or lines, and not both")
+	p.Require(r.Amount != 0 || len(r.Lines) > 0, "", "must have amount or lines, and not both")
 	p.Require(r.Amount >= 0 && r.Amount <= order.MaxAmount, "/amount", "%s", fault.RuleRange(1, order.MaxAmount))
 	p.Require(len(r.Lines) <= order.MaxLines, "/lines", "must have at most %d lines", order.MaxLines)
 	p.Require(!r.Restock || len(r.Lines) > 0, "/restock", "requires lines: an amount does not say which goods are returned")
 	for _, rule := range text.Validate(r.Reason, maxReason) {
 		p.Require(false, "/reason", "%s", rule)
 	}
-	p.Require(r.By == "" || event.ValidToken(r.By), "/by", "%s", event.TokenRule)
+	for _, rule := range text.Validate(r.By, maxBy) {
+		p.Require(false, "/by", "%s", rule)
+	}
 	seen := make(map[RequestLine]bool)
 	for i, l := range r.Lines[:min(len(r.Lines), order.MaxLines)] {
 		at := "/lines/" + strconv.Itoa(i)
@@ -78,7 +84,7 @@ type Refusal struct {
 	// Code is the gateway's.
 	Code string `json:"code,omitempty"`
 
-	// at is the line of the request that is wrong, from 0; -1 for none.
+	// at is the line of the request that is wrong, from 1; 0 for none.
 	at int
 }
 
@@ -86,10 +92,10 @@ func (r *Refusal) Error() string { return r.Reason + ": " + r.Detail }
 
 // Pointer is the JSON pointer of what is wrong in the request; "" for nothing.
 func (r *Refusal) Pointer() string {
-	if r.at < 0 {
+	if r.at == 0 {
 		return ""
 	}
-	return "/lines/" + strconv.Itoa(r.at)
+	return "/lines/" + strconv.Itoa(r.at-1)
 }
 
 // prefix begins the names of streams of refunds, and their keys in the ledger and at the gateway: both are the same.
@@ -107,7 +113,7 @@ type quote struct {
 func (q quote) total() (int64, error) {
 	s := q.order
 	if s.Capture != order.CaptureDone || s.Decision != order.Forward {
-		return 0, q.refuse(ReasonNotRefundable, -1, "the payment of the order is not captured")
+		return 0, q.refuse(ReasonNotRefundable, 0, "the payment of the order is not captured")
 	}
 	return s.Order.TotalAmount, nil
 }
@@ -134,11 +140,11 @@ func (q quote) price(l refunds.Ledger) (amount int64, lines []refunds.Line, err 
 		for i, requested := range q.request.Lines {
 			n, wrong := q.lineOf(requested)
 			if wrong != "" {
-				return 0, nil, q.refuse(ReasonInvalidLines, i, wrong)
+				return 0, nil, q.refuse(ReasonInvalidLines, i+1, wrong)
 			}
 			of, before := q.order.Order.Lines[n-1], taken[n-1]
 			if requested.Quantity > of.Quantity-before.Quantity {
-				return 0, nil, exceeds(i, "only "+strconv.FormatInt(max(of.Quantity-before.Quantity, 0), 10)+" of line "+strconv.Itoa(n)+" can still be refunded")
+				return 0, nil, exceeds(i+1, "only "+strconv.FormatInt(max(of.Quantity-before.Quantity, 0), 10)+" of line "+strconv.Itoa(n)+" can still be refunded")
 			}
 			due := max(q.order.Order.PaidFor(n, before.Quantity+requested.Quantity)-before.Amount, 0)
 			lines = append(lines, refunds.Line{Line: n, Quantity: requested.Quantity, Amount: due})
@@ -148,9 +154,9 @@ func (q quote) price(l refunds.Ledger) (amount int64, lines []refunds.Line, err 
 	}
 	switch {
 	case amount > left:
-		return 0, nil, exceeds(-1, "only "+strconv.FormatInt(left, 10)+" of "+strconv.FormatInt(total, 10)+" can still be refunded")
+		return 0, nil, exceeds(0, "only "+strconv.FormatInt(left, 10)+" of "+strconv.FormatInt(total, 10)+" can still be refunded")
 	case amount == 0:
-		return 0, nil, q.refuse(ReasonNotRefundable, -1, "nothing was paid for the lines")
+		return 0, nil, q.refuse(ReasonNotRefundable, 0, "nothing was paid for the lines")
 	}
 	return amount, lines, nil
 }
