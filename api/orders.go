@@ -140,12 +140,14 @@ func noOrder(id string) error {
 }
 
 func (s *Server) answerOrder(c echo.Context, id string) error {
-	return answer(s, c, itself[orderResource], func(ctx context.Context) (orderResource, error) {
+	return answer(s, c, s.shownResource, func(ctx context.Context) (shownOrder, error) {
 		state, err := s.loadOrder(ctx, id)
-		if state, err = ownOrder(c, state, err); err != nil {
-			return orderResource{}, err
+		state, err = ownOrder(c, state, err)
+		shown, err := s.withRefunds(ctx, state, err)
+		if err == nil {
+			shown.action = s.paymentAction(ctx, state)
 		}
-		return s.withAction(ctx, state, s.resource(state)), nil
+		return shown, err
 	})
 }
 
@@ -261,25 +263,33 @@ func (s *Server) resolveOrder(c echo.Context) error {
 }
 
 type orderResource struct {
-	ID         string              `json:"id"`
-	Status     order.Status        `json:"status"`
-	Reason     null.Text           `json:"reason"`
-	Version    int64               `json:"version"`
-	CustomerID string              `json:"customerId"`
-	Currency   string              `json:"currency"`
-	Lines      []lineResource      `json:"lines"`
-	Payment    order.PaymentMethod `json:"payment,omitzero"`
+	ID          string              `json:"id"`
+	Status      order.Status        `json:"status"`
+	Reason      null.Text           `json:"reason"`
+	Version     int64               `json:"version"`
+	CustomerID  string              `json:"customerId"`
+	Currency    string              `json:"currency"`
+	Lines       []lineResource      `json:"lines"`
+	Payment     order.PaymentMethod `json:"payment,omitzero"`
+	Fulfillment order.Fulfillment   `json:"fulfillment"`
+	TotalAmount int64               `json:"totalAmount"`
 	// PaymentAction is set while the payment waits for an action of the payer, in the order itself and not in lists.
-	PaymentAction *paymentAction    `json:"paymentAction,omitempty"`
-	Fulfillment   order.Fulfillment `json:"fulfillment"`
-	TotalAmount   int64             `json:"totalAmount"`
-	Metadata      map[string]string `json:"metadata,omitempty"`
-	CreatedAt     null.Time         `json:"createdAt"`
-	UpdatedAt     null.Time         `json:"updatedAt"`
-	CorrelationID string            `json:"correlationId"`
+	PaymentAction *paymentAction `json:"paymentAction,omitempty"`
+	// RefundedAmount is known of one order as it is now.
+	RefundedAmount *int64            `json:"refundedAmount,omitempty"`
+	Metadata       map[string]string `json:"metadata,omitempty"`
+	CreatedAt      null.Time         `json:"createdAt"`
+	UpdatedAt      null.Time         `json:"updatedAt"`
+	CorrelationID  string            `json:"correlationId"`
 	// Parcels are those of which the order knows; there are none in lists.
 	Parcels []parcelResource `json:"parcels,omitempty"`
-	Links   orderLinks       `json:"links"`
+	Links   resourceLinks    `json:"links"`
+}
+
+// resourceLinks are the links of an order.
+type resourceLinks struct {
+	orderLinks
+	Refunds string `json:"refunds"`
 }
 
 // parcelResource is goods of an order that are on their way together, or were.
@@ -335,7 +345,7 @@ func (s *Server) listedResource(o readmodel.Order) orderResource {
 		CustomerID: o.CustomerID, Currency: o.Currency, Lines: linesOf(o.Order), Payment: o.Payment,
 		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount, Metadata: o.Metadata,
 		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
-		Links: s.links(o.ID),
+		Links: resourceLinks{s.links(o.ID), orderPath(o.ID) + "/refunds"},
 	}
 }
 

@@ -29,8 +29,10 @@ type problem struct {
 	// OrderStatus is the status of the order about which a request was refused.
 	OrderStatus saga.Status `json:"orderStatus,omitempty"`
 	// SagaStatus is the status of the saga about which a request under /v1/sagas was refused.
-	SagaStatus    saga.Status `json:"sagaStatus,omitempty"`
-	CorrelationID string      `json:"correlationId"`
+	SagaStatus saga.Status `json:"sagaStatus,omitempty"`
+	// Refundable is what can still be refunded of an order, in minor units.
+	Refundable    *int64 `json:"refundable,omitempty"`
+	CorrelationID string `json:"correlationId"`
 }
 
 // complaint is about one place of a request: of the body (a JSON pointer, RFC 6901; empty is all of it), or a
@@ -47,6 +49,7 @@ type detailsError struct {
 	complaints  []complaint
 	orderStatus saga.Status
 	sagaStatus  saga.Status
+	refundable  *int64
 }
 
 func (detailsError) Error() string { return "details for the client" }
@@ -86,6 +89,7 @@ func problemOf(err error) problem {
 	var details detailsError
 	if errors.As(err, &details) {
 		p.Errors, p.OrderStatus, p.SagaStatus = append(p.Errors, details.complaints...), details.orderStatus, details.sagaStatus
+		p.Refundable = details.refundable
 	}
 	if p.SagaStatus != "" && code == fault.CancellationRefused {
 		p.Title = "The saga can no longer be cancelled"

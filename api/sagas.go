@@ -177,9 +177,9 @@ func (s *Server) cancelSaga(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.Info().Name == orderFlow {
-		// The other way to cancel an order needs no less.
-		if err := s.require(c, auth.OrdersWrite); err != nil {
+	// Other ways to change an order need no less.
+	if scope, ok := map[string]auth.Scope{orderFlow: auth.OrdersWrite, refundFlow: auth.RefundsWrite}[f.Info().Name]; ok {
+		if err := s.require(c, scope); err != nil {
 			return err
 		}
 	}

@@ -149,6 +149,9 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/orders/:id/events", auth.OrdersRead, own, s.getEvents},
 		{http.MethodPost, "/v1/orders/:id/cancellation", auth.OrdersWrite, own, s.cancelOrder},
 		{http.MethodPost, "/v1/orders/:id/resolutions", auth.Operate, none, s.resolveOrder},
+		{http.MethodPost, "/v1/orders/:id/refunds", auth.RefundsWrite, own, s.refundOrder},
+		{http.MethodGet, "/v1/orders/:id/refunds", auth.OrdersRead, own, s.listRefunds},
+		{http.MethodGet, "/v1/orders/:id/refunds/:refundId", auth.OrdersRead, own, s.getRefund},
 		{http.MethodGet, "/v1/attention", auth.Operate, none, s.listAttention},
 
 		{http.MethodGet, "/v1/sagas", auth.OrdersRead, none, s.listSagas},

@@ -57,6 +57,8 @@ func (s *Server) startSaga(c echo.Context) error {
 	switch {
 	case info.Name == orderFlow:
 		return fault.New(fault.Invalid, "place orders with POST /v1/orders")
+	case info.Name == refundFlow:
+		return fault.New(fault.Invalid, "request refunds with POST /v1/orders/{id}/refunds")
 	case !info.Startable:
 		return fault.New(fault.Invalid, "sagas of flow %s cannot be started over REST", info.Name)
 	}

@@ -38,23 +38,23 @@ func (s *Server) receiveStripe(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// withAction adds what the payer's device needs while a payment waits for an action of the payer. The gateway is asked every time, because it is a
-// secret that is stored nowhere. An order is shown without it when the gateway does not respond.
-func (s *Server) withAction(ctx context.Context, state order.State, r orderResource) orderResource {
-	if s.cfg.ClientSecret == nil || state.Payment != order.PaymentPending || state.Status != order.StatusAwaitingPayment {
-		return r
-	}
-	secret, err := s.cfg.ClientSecret(ctx, state.PaymentOf())
-	if err != nil {
-		s.cfg.Logger.WarnContext(ctx, "the payment gateway did not say which action the payer has to take", "order_id", r.ID, "error", err)
-	}
-	if secret != "" {
-		r.PaymentAction = &paymentAction{secret}
-	}
-	return r
-}
-
 // paymentAction is what the payer has to do.
 type paymentAction struct {
 	ClientSecret string `json:"clientSecret"`
+}
+
+// paymentAction returns what the payer's device needs while a payment waits for an action of the payer, else nil. The gateway is asked every time, because
+// it is a secret that is stored nowhere. An order is shown without it when the gateway does not respond.
+func (s *Server) paymentAction(ctx context.Context, state order.State) *paymentAction {
+	if s.cfg.ClientSecret == nil || state.Payment != order.PaymentPending || state.Status != order.StatusAwaitingPayment {
+		return nil
+	}
+	secret, err := s.cfg.ClientSecret(ctx, state.PaymentOf())
+	if err != nil {
+		s.cfg.Logger.WarnContext(ctx, "the payment gateway did not say which action the payer has to take", "order_id", state.Order.ID, "error", err)
+	}
+	if secret == "" {
+		return nil
+	}
+	return &paymentAction{secret}
 }

@@ -24,6 +24,7 @@ const (
 	ShipmentDelivered          = "shipment.delivered"
 	ShipmentLost               = "shipment.lost"
 	StockReceived              = "stock.received"
+	RefundRequested            = "refund.requested"
 	UserRegistered             = "user.registered"
 )
 
@@ -63,6 +64,25 @@ const (
 	OrderStepSubstituted      = "order.step_substituted"
 	PaymentRefunded           = "payment.refunded"
 
+	RefundAccepted            = "refund.accepted"
+	RefundReserved            = "refund.reserved"
+	RefundPaid                = "refund.paid"
+	RefundRefused             = "refund.refused"
+	RefundReleased            = "refund.released"
+	RefundRestocked           = "refund.restocked"
+	RefundSettling            = "refund.settling"
+	RefundCompensating        = "refund.compensating"
+	RefundCompleted           = "refund.completed"
+	RefundRejected            = "refund.rejected"
+	RefundCancelled           = "refund.cancelled"
+	RefundFailed              = "refund.failed"
+	RefundCancellationRefused = "refund.cancellation_refused"
+	RefundNeedsAttention      = "refund.needs_attention"
+	RefundAttentionResolved   = "refund.attention_resolved"
+	RefundStepRetried         = "refund.step_retried"
+	RefundStepSkipped         = "refund.step_skipped"
+	RefundStepSubstituted     = "refund.step_substituted"
+
 	CustomerRegistered      = "customer.registered"
 	CustomerProfileUpdated  = "customer.profile_updated"
 	CustomerProfileOutdated = "customer.profile_outdated"
@@ -91,11 +111,15 @@ const (
 	ChargeVoided         = "charge.voided"
 	ChargeArrived        = "charge.arrived"
 	ChargeRefunded       = "charge.refunded"
+	ChargeRefundRefused  = "charge.refund_refused"
+	ChargeRefundDelayed  = "charge.refund_delayed"
 
 	PaymentArrivedLate    = "payment.arrived_late"
 	PaymentNothingArrived = "payment.nothing_arrived"
 
 	RefundsReserved = "refunds.reserved"
+	RefundsRefunded = "refunds.refunded"
+	RefundsReleased = "refunds.released"
 
 	EventLate = "event.late"
 
@@ -130,6 +154,7 @@ const (
 	ProducerStock       = "the stock ledger"
 	ProducerSimulator   = "the payment simulator"
 	ProducerRefunds     = "the refund ledger"
+	ProducerRefundSaga  = "the refund saga"
 	ProducerReconcile   = "`ordersaga reconcile`"
 	ProducerDeadLetters = "the dead letter service"
 	ProducerInbox       = "the consumer of the inbox"
@@ -186,6 +211,9 @@ var catalog = []Type{
 		Meaning: "The carrier lost the goods."},
 	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"}, IDField: "receiptId",
 		Meaning: "Goods arrived at the warehouse: a receipt in the stock ledger."},
+
+	{Name: RefundRequested, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"RefundRequested"}, SubjectFields: []string{"orderId"}, IDField: "refundId",
+		Meaning: "A shop requests a refund of an order. Starts a refund saga."},
 
 	{Name: OrderAccepted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The order is accepted and its saga runs."},
 	{Name: InventoryReserved, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "Every line is reserved."},
@@ -255,6 +283,38 @@ var catalog = []Type{
 	{Name: PaymentRefunded, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "Money was refunded: in a late stream, a late payment; in the stream of an order, a capture of an order that is compensated, or goods that did not arrive."},
 
+	{Name: RefundAccepted, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Meaning: "A refund of an order is accepted and its saga runs."},
+	{Name: RefundReserved, Version: 1, Direction: Published, Producer: ProducerRefundSaga,
+		Meaning: "The amount of the refund is computed and reserved in the refund ledger."},
+	{Name: RefundSettling, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Meaning: "The pivot: from now on the gateway is asked to refund."},
+	{Name: RefundPaid, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Meaning: "The gateway has refunded the money."},
+	{Name: RefundRefused, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"code", "detail"},
+		Meaning: "The refund was refused: by the refund ledger, or by the gateway."},
+	{Name: RefundRestocked, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Meaning: "The refunded goods are in stock again."},
+	{Name: RefundCompensating, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"detail", "eventIdentity"},
+		Meaning: "Nothing is refunded: the reserved amount is released."},
+	{Name: RefundReleased, Version: 1, Direction: Published, Producer: ProducerRefundSaga,
+		Meaning: "The reserved amount is released and can be refunded by another refund."},
+	{Name: RefundCompleted, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Meaning: "Terminal: the money is refunded."},
+	{Name: RefundRejected, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: the refund was refused; nothing is refunded."},
+	{Name: RefundCancelled, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: the refund was cancelled on request; nothing is refunded."},
+	{Name: RefundFailed, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: the refund ledger did not respond in time; nothing is refunded."},
+	{Name: RefundCancellationRefused, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"reason", "detail"},
+		Meaning: "A cancellation of the refund came too late."},
+	{Name: RefundNeedsAttention, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"error", "attempts", "nextTry"},
+		Meaning: "The refund needs attention: a step is stuck and is retried, or a person must decide."},
+	{Name: RefundAttentionResolved, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"note"},
+		Meaning: "The attention of the refund is resolved."},
+	{Name: RefundStepRetried, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"note"},
+		Meaning: "Intervention: a stuck step of the refund is retried now."},
+	{Name: RefundStepSkipped, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"note"},
+		Meaning: "Intervention: the refund continues without a stuck step."},
+	{Name: RefundStepSubstituted, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"note"},
+		Meaning: "Intervention: a stuck step of the refund was done by other means."},
+
 	{Name: StockAdded, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "Goods were received."},
 	{Name: StockAdjusted, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
@@ -290,6 +350,9 @@ var catalog = []Type{
 		Meaning: "Simulator: money arrived after the payment was voided; it must be refunded."},
 	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
 		Meaning: "Simulator: captured or arrived money was refunded."},
+	{Name: ChargeRefundRefused, Version: 1, Direction: Ledger, Producer: ProducerSimulator, Meaning: "Simulator: a refund was refused."},
+	{Name: ChargeRefundDelayed, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
+		Meaning: "Simulator: a refund timed out; it takes effect with the next call."},
 
 	{Name: PaymentArrivedLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga,
 		Meaning: "Money arrived after the end of its order; it is refunded."},
@@ -297,6 +360,9 @@ var catalog = []Type{
 		Meaning: "A payment was reported as successful after the end of its order; the gateway holds no money."},
 	{Name: RefundsReserved, Version: 1, Direction: Ledger, Producer: ProducerRefunds,
 		Meaning: "Money of a payment is reserved for a refund, so no other refund uses it."},
+	{Name: RefundsRefunded, Version: 1, Direction: Ledger, Producer: ProducerRefunds, Meaning: "The gateway has refunded reserved money."},
+	{Name: RefundsReleased, Version: 1, Direction: Ledger, Producer: ProducerRefunds,
+		Meaning: "Reserved money is not refunded and can be reserved again; the refund can no longer reserve."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Detail: []string{"detail"},
 		Meaning: "An event arrived after the end of its order."},
 	{Name: OrderCancellationKept, Version: 1, Direction: Ledger, Producer: ProducerInbox,

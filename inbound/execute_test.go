@@ -102,7 +102,7 @@ func TestEventWithoutCorrelationStartsOne(t *testing.T) {
 
 func TestEveryInboundTypeHasARoute(t *testing.T) {
 	data := map[string]string{event.OrderCreated: placeable, event.StockReceived: `{"sku":"tea","quantity":1}`,
-		event.UserRegistered: `{"email":"ada@example.com"}`}
+		event.UserRegistered: `{"email":"ada@example.com"}`, event.RefundRequested: `{"orderId":"42","amount":300}`}
 	for _, typ := range event.Types(event.Inbound) {
 		t.Run(typ.Name, func(t *testing.T) {
 			w := newWorld()
@@ -111,7 +111,7 @@ func TestEveryInboundTypeHasARoute(t *testing.T) {
 				e = arrived(typ.Name, d)
 			}
 			require.NoError(t, w.executor.Handle(t.Context(), e))
-			require.Equal(t, 1, len(w.sagas.placed)+len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded), "one effect")
+			require.Equal(t, 1, len(w.sagas.placed)+len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded)+len(w.sagas.refunds), "one effect")
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -34,6 +35,18 @@ type route struct {
 	in   saga.Inbound
 }
 
+// own are the routes to the flows of this service that have inbound events in their tables.
+var own = NewRoutes(&refund.Flow)
+
+// of returns the route of a type.
+func (r Routes) of(eventType string) (route, bool) {
+	to, ok := r.byType[eventType]
+	if !ok {
+		to, ok = own.byType[eventType]
+	}
+	return to, ok
+}
+
 // NewRoutes makes the routes to flows.
 func NewRoutes(flows ...saga.Definer) Routes {
 	r := Routes{make(map[string]route)}
@@ -47,9 +60,11 @@ func NewRoutes(flows ...saga.Definer) Routes {
 
 // flow returns the flow of a name.
 func (r Routes) flow(name string) saga.Definer {
-	for _, route := range r.byType {
-		if route.flow.Info().Name == name {
-			return route.flow
+	for _, routes := range []map[string]route{r.byType, own.byType} {
+		for _, route := range routes {
+			if route.flow.Info().Name == name {
+				return route.flow
+			}
 		}
 	}
 	return nil
@@ -58,6 +73,9 @@ func (r Routes) flow(name string) saga.Definer {
 // parse makes a command of an event for a flow.
 func (r route) parse(e event.Event, o Origin) (Command, error) {
 	info := r.flow.Info()
+	if r.in.Role == saga.RoleStart && r.in.IDField != "" {
+		return r.parseEach(e, o)
+	}
 	if !event.ValidID(o.Subject) {
 		return nil, fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+info.Subject, "%s", event.IDRule)})
 	}
@@ -79,15 +97,55 @@ func (r route) parse(e event.Event, o Origin) (Command, error) {
 	return SignalSaga{o, info.Name, sagaclient.Fact{Fact: fact, CorrelationID: o.CorrelationID}}, err
 }
 
+// parseEach makes a command of an event that starts a saga of its own: its ID is in the data, or derived from the identity of the event.
+func (r route) parseEach(e event.Event, o Origin) (Command, error) {
+	fields, err := objectOf(e)
+	if err != nil {
+		return nil, err
+	}
+	about := r.in.SubjectFields[0]
+	if !event.ValidID(o.Subject) {
+		return nil, fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+about, "%s", event.IDRule)})
+	}
+	id := event.DerivedID(r.flow.Info().Name, e.Type, o.Key, o.Subject)
+	if raw, named := fields[r.in.IDField]; named && string(raw) != "null" {
+		if err := json.Unmarshal(raw, &id); err != nil || !event.ValidID(id) {
+			return nil, fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+r.in.IDField, "%s", event.IDRule)})
+		}
+		delete(fields, r.in.IDField)
+	}
+	for _, name := range r.in.SubjectFields {
+		delete(fields, name)
+	}
+	if fields[about], err = json.Marshal(o.Subject); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "write the subject of an event")
+	}
+	data, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "write the data of an event")
+	}
+	o.Subject = id
+	_, err = r.flow.ReadStart(id, data, "/data")
+	return StartSaga{o, r.flow.Info().Name, data}, err
+}
+
+// objectOf is the data of an event.
+func objectOf(e event.Event) (fields map[string]json.RawMessage, err error) {
+	if len(e.Data) == 0 {
+		return map[string]json.RawMessage{}, nil
+	}
+	if err := json.Unmarshal(e.Data, &fields); err != nil || fields == nil {
+		return nil, fault.New(fault.Malformed, "the event data must be a JSON object")
+	}
+	return fields, nil
+}
+
 // withoutSubject is the data of an event without the field that says which saga it is about: that is not part of what a saga is started with.
 // Fields that could say so too, and do not, are.
 func (r route) withoutSubject(e event.Event) (json.RawMessage, error) {
-	if len(e.Data) == 0 {
-		return json.RawMessage("{}"), nil
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(e.Data, &fields); err != nil || fields == nil {
-		return nil, fault.New(fault.Malformed, "the event data must be a JSON object")
+	fields, err := objectOf(e)
+	if err != nil {
+		return nil, err
 	}
 	delete(fields, r.flow.Info().Subject)
 	for _, name := range r.in.SubjectFields {

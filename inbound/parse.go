@@ -94,7 +94,7 @@ func Parse(e event.Event) (Command, error) { return Routes{}.Parse(e) }
 // Parse makes a command of an event. Errors: UnknownType, Malformed, and Invalid, which names every field that is wrong.
 func (r Routes) Parse(e event.Event) (Command, error) {
 	parse, ok := parsers[e.Type]
-	if route, added := r.byType[e.Type]; added {
+	if route, routed := r.of(e.Type); routed {
 		parse, ok = route.parse, true
 	}
 	if !ok {

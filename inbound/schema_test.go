@@ -87,12 +87,30 @@ func accept(t interface {
 // beyondSchema reports whether valid data is refused for a reason that a schema cannot express:
 //   - The syntax of e-mail addresses.
 //   - The sums of an order: a total below 0 or above the limit, lines of one SKU that come to too many, a total without a payment.
+//   - A line of a refund that is named twice.
 //   - The digits of an order ID that is a number, when they are no ID: -0.0, 1e+5.
 func beyondSchema(typ string, data []byte) bool {
 	if found, _ := event.Find(typ); found.Fact {
 		var d struct{ OrderID json.RawMessage }
 		_ = json.Unmarshal(data, &d)
 		return len(d.OrderID) > 0 && d.OrderID[0] != '"' && !event.ValidID(string(d.OrderID))
+	}
+	if typ == event.RefundRequested {
+		var d struct {
+			Lines []struct {
+				Line int
+				SKU  string
+			}
+		}
+		_ = json.Unmarshal(data, &d)
+		seen := make(map[any]bool)
+		for _, l := range d.Lines {
+			if seen[l] {
+				return true
+			}
+			seen[l] = true
+		}
+		return false
 	}
 	if typ == event.UserRegistered {
 		var d struct{ Email string }

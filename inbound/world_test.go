@@ -17,6 +17,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -35,6 +37,7 @@ type signal struct {
 
 // sagas records its calls and returns configured answers.
 type sagas struct {
+	refunds []sagaclient.Request
 	placed  []sagaclient.Placement
 	signals []signal
 	late    *sagaclient.Late
@@ -105,12 +108,26 @@ type world struct {
 	box      *sealed.Box
 }
 
+// flowSagas starts refunds.
+type flowSagas struct {
+	sagaclient.Sagas
+	*sagas
+}
+
+func (s *flowSagas) Start(_ context.Context, r sagaclient.Request) (saga.View, bool, error) {
+	_, err := refund.Flow.ReadStart(r.ID, r.Body, r.At)
+	if err == nil {
+		s.refunds = append(s.refunds, r)
+	}
+	return saga.View{}, false, err
+}
+
 func newWorld() *world {
 	w := &world{sagas: &sagas{}, stock: &receiver{}, log: memlog.New(), keys: sealedtest.NewKeys()}
 	w.box = sealed.NewBox(w.keys)
 	w.executor = &inbound.Executor{
 		Sagas: w.sagas, Onboard: w.sagas.Onboard, Stock: w.stock, Clock: func() time.Time { return now },
-		Log: w.log, Sealer: w.box,
+		Log: w.log, Sealer: w.box, Flows: map[string]sagaclient.Sagas{refund.Flow.Name: &flowSagas{sagas: w.sagas}},
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	return w
@@ -122,6 +139,7 @@ func (w *world) untouched(t *testing.T) {
 	require.Empty(t, w.sagas.placed)
 	require.Empty(t, w.sagas.signals)
 	require.Empty(t, w.stock.receipts)
+	require.Empty(t, w.sagas.refunds)
 	require.Empty(t, w.log.Names())
 }
 

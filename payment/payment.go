@@ -1,7 +1,7 @@
 // Package payment is the port to payment providers: the contract that a gateway must fulfil. Adapters are in packages below it; paymenttest is the
 // contract suite that each of them must pass.
 //
-// The package has only types and rules, no I/O. It imports event, for the names of keys.
+// The package has only types and rules, no I/O. It imports event, for the names of keys, and internal/fault.
 //
 // # Contract
 //
@@ -10,7 +10,7 @@
 //
 //   - Authorize after Void returns Undone, also if it was never called before: the void fenced it.
 //   - Void after Capture, and Capture after Void, fail with EffectSettled.
-//   - A refusal is recorded: a repeated call returns the same refusal. After a refused capture the authorization is still valid; it can be
+//   - A refusal is recorded: a repeated call returns the same refusal, for a refund one with the same key. After a refused capture the authorization is still valid; it can be
 //     voided.
 //   - Void of a pending payment fences it: it can never be authorized. A transfer that the payer has already sent cannot be fenced: such money
 //     is not captured but has arrived, and must be refunded.
@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
 // State is the state of a payment.
@@ -49,6 +50,8 @@ const (
 	CaptureRefused State = "capture_refused"
 	// Refunded means that captured money was refunded, partly or completely.
 	Refunded State = "refunded"
+	// RefundRefused means that the provider permanently refused a refund; Code says why.
+	RefundRefused State = "refund_refused"
 )
 
 // Payment identifies a payment to a gateway. Every call has all its fields, so that an adapter can find or repeat the creation of a payment with an
@@ -126,11 +129,20 @@ type Gateway interface {
 	// Void undoes the authorization, whether or not it happened, and prevents a later one. States: Undone; Refused if the payment was
 	// refused. EffectSettled after a Capture.
 	Void(ctx context.Context, key string, p Payment) (Result, error)
-	// Refund refunds amount minor units of captured or arrived money, once per key. State: Refunded. Invalid if more would be refunded
-	// than there was, Conflict if the key was used with a different amount.
+	// Refund refunds amount minor units of captured or arrived money, once per key. States: Refunded, RefundRefused. Invalid if more would be
+	// refunded than there was, Conflict if the key was used with a different amount.
 	Refund(ctx context.Context, key string, p Payment, amount int64) (Result, error)
 	// Lookup returns the state and changes nothing.
 	Lookup(ctx context.Context, p Payment) (Result, error)
+}
+
+// Refund refunds money for a caller to whom a refusal is an error. Errors: those of Gateway.Refund; EffectSettled if the provider refused it.
+func Refund(ctx context.Context, g Gateway, key string, p Payment, amount int64) error {
+	result, err := g.Refund(ctx, key, p, amount)
+	if err == nil && result.State != Refunded {
+		err = fault.New(fault.EffectSettled, "the gateway refused the refund: %s", result.Code)
+	}
+	return err
 }
 
 // Settler is a gateway whose pending payments are decided by payment notifications from the bus, because it has no real provider: the

@@ -17,14 +17,14 @@ import (
 )
 
 // RegisterSearchAttributes adds missing search attributes of sagas to the namespace; without them no saga can start. The server may need up to a
-// minute until a new one can be used, unless its cache is refreshed. added is set if there are flows besides those of this service.
+// minute until a new one can be used, unless its cache is refreshed.
 //
 // The error matches ErrAttributesRefused if the server does not let this client list or add them, as secured clusters and Temporal Cloud may: then
 // an administrator must add them, and sagas start when they exist. Its text has the missing ones, if known, and the command to add them. Other
 // errors are Unavailable.
-func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string, added bool) error {
+func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	operator := c.OperatorService()
-	missing := workflows.SearchAttributes(added)
+	missing := workflows.SearchAttributes()
 	listed, err := operator.ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return attributesError(err, "list search attributes", namespace, missing)

@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -23,23 +24,21 @@ func Types() map[string]any {
 		onboarding.Workflow:       onboarding.Flow.Run,
 		notification.Workflow:     notification.Flow.Run,
 		shortage.Workflow:         shortage.Run,
+		refund.Workflow:           refund.Flow.Run,
 	}
 }
 
 // Tables are the flows that are tables, that of orders first.
 func Tables() []saga.Definer {
-	return []saga.Definer{&order.Flow, &latepayment.Flow, &onboarding.Flow, &notification.Flow}
+	return []saga.Definer{&order.Flow, &latepayment.Flow, &onboarding.Flow, &notification.Flow, &refund.Flow}
 }
 
-// SearchAttributes are the search attributes of the flows, with their types. Added adds that of flows that a team has added.
-func SearchAttributes(added bool) map[string]enumspb.IndexedValueType {
-	all := map[string]enumspb.IndexedValueType{
+// SearchAttributes are the search attributes of the flows, with their types.
+func SearchAttributes() map[string]enumspb.IndexedValueType {
+	return map[string]enumspb.IndexedValueType{
 		order.Flow.StatusKey().GetName():       enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+		saga.StatusAttribute:                   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 		saga.CustomerID.GetName():              enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 		saga.NeedsAttentionAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_BOOL,
 	}
-	if added {
-		all[saga.StatusAttribute] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-	}
-	return all
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -131,7 +132,17 @@ func checkStored(t *testing.T, r event.Record) {
 	case strings.HasPrefix(r.Stream, event.PaymentStream("")):
 		sameData[simulator.Charge](t, newest)
 	case strings.HasPrefix(r.Stream, event.RefundsStream("")):
+		if newest.Type != event.RefundsReserved {
+			sameData[refunds.Settlement](t, newest)
+			return
+		}
 		sameData[refunds.Reservation](t, newest)
+	case strings.HasPrefix(r.Stream, refund.Flow.StreamOf("")):
+		s, err := refund.Flow.Fold(refund.State{}, streamOf(t, event.RefundAccepted, r))
+		require.NoError(t, err)
+		require.Equal(t, r.HeadOf(), s.Head)
+		_, err = refund.Flow.Fold(refund.State{}, streamOf(t, event.RefundAccepted, newer))
+		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.ReconcileStream("")):
 		sameData[reconcile.Violation](t, newest)
 	case strings.HasPrefix(r.Stream, event.EarlyStream("")):
@@ -297,10 +308,10 @@ func write(t *testing.T, file string, typ event.Type, data json.RawMessage) []by
 		g.Message = &message{ContentType: wire.ContentType, Exchange: wire.Exchange, RoutingKey: typ.Name, Body: body}
 	} else {
 		var about struct {
-			OrderID, SKU, CustomerID, Stream string
+			RefundID, OrderID, SKU, CustomerID, Stream string
 		}
 		require.NoError(t, json.Unmarshal(data, &about))
-		g.Stored = seal(t, typ, first(about.OrderID, about.SKU, about.CustomerID, about.Stream, "about-1"), about.SKU, at, data)
+		g.Stored = seal(t, typ, first(about.RefundID, about.OrderID, about.SKU, about.CustomerID, about.Stream, "about-1"), about.SKU, at, data)
 	}
 	if typ.Direction == event.Published {
 		m, err := wire.Encode(*g.Stored)
@@ -322,6 +333,8 @@ func seal(t *testing.T, typ event.Type, about, sku string, at time.Time, data js
 	switch typ.Producer {
 	case event.ProducerOrderSaga:
 		stream, opens = event.OrderStream(about), event.OrderAccepted
+	case event.ProducerRefundSaga:
+		stream, opens = refund.Flow.StreamOf(about), event.RefundAccepted
 	case event.ProducerLateSaga:
 		stream, opens = event.LateStream(about), event.EventLate
 	case event.ProducerStock:

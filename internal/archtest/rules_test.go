@@ -47,7 +47,7 @@ var rules = []rule{
 		from: "workflows", exactly: true,
 		local: []string{
 			"workflows/saga", "workflows/order", "workflows/latepayment", "workflows/onboarding", "workflows/notification", "workflows/shortage",
-			"activities", "internal/trace",
+			"workflows/refund", "activities", "internal/trace",
 		},
 		outside: []string{"go.temporal.io"},
 	},
@@ -61,6 +61,11 @@ var rules = []rule{
 			"workflows/saga", "activities", "event", "payment", "internal/fault", "internal/refunds", "internal/groupcommit",
 		},
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
+	},
+	mayImport{
+		from:    "workflows/refund",
+		local:   []string{"workflows/saga", "workflows/order", "event", "payment", "internal/fault", "internal/refunds", "internal/text"},
+		outside: []string{},
 	},
 	mayImport{
 		from: "workflows/onboarding", local: []string{"workflows/saga", "event", "internal/fault", "internal/sealed"}, outside: []string{},
@@ -90,8 +95,8 @@ var rules = []rule{
 	mayImport{
 		from: "internal/reconcile", exactly: true,
 		local: []string{
-			"workflows/saga", "workflows/order", "workflows/latepayment", "internal/deadletter", "event", "internal/eventlog", "internal/fault", "payment",
-			"internal/refunds", "internal/readmodel",
+			"workflows/saga", "workflows/order", "workflows/latepayment", "workflows/refund", "internal/deadletter", "event", "internal/eventlog",
+			"internal/fault", "payment", "internal/refunds", "internal/readmodel",
 		},
 		outside: []string{"golang.org/x/sync"},
 	},
@@ -138,7 +143,7 @@ var rules = []rule{
 		from: "internal/console", exactly: true, local: []string{"internal/auth", "internal/keyset", "internal/fault", "workflows/saga"},
 		outside: []string{"golang.org/x/text/currency"},
 	},
-	mayImport{from: "payment", exactly: true, local: []string{"event"}, outside: []string{}},
+	mayImport{from: "payment", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{}},
 	mayImport{
 		from: "internal/wire", local: []string{"event", "internal/fault", "internal/jsondoc"},
 		outside: []string{"github.com/google/uuid", "github.com/go-json-experiment/json"},

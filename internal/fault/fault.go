@@ -69,6 +69,10 @@ const (
 	CancellationRefused Code = "cancellation_refused"
 	// ResolutionRefused means that an intervention does not apply; the message says why.
 	ResolutionRefused Code = "resolution_refused"
+	// NotRefundable means that the payment of an order is not captured, or that nothing was paid for what is to be refunded.
+	NotRefundable Code = "not_refundable"
+	// RefundExceedsCaptured means that less than requested can still be refunded.
+	RefundExceedsCaptured Code = "refund_exceeds_captured"
 	// StockInsufficient means that an adjustment would make the available stock negative.
 	StockInsufficient Code = "stock_insufficient"
 	// StockElsewhere means that another service keeps the stock.

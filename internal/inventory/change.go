@@ -18,7 +18,7 @@ const (
 // Movement is the data of every stock event.
 type Movement struct {
 	SKU string `json:"sku"`
-	// OrderID is the order of a reservation, release or commit; empty for receipts, adjustments and counts.
+	// OrderID is the order of a reservation, release, commit or return; empty for receipts, adjustments and counts.
 	OrderID string `json:"orderId,omitempty"`
 	// ID is the idempotency ID of a receipt, adjustment or count.
 	ID string `json:"id,omitempty"`
@@ -45,6 +45,11 @@ func ReserveKey(orderID string) string { return event.Escape(orderID) + "/reserv
 
 // SettleKey is the commit or release slot of an order in a SKU's stream.
 func SettleKey(orderID string) string { return event.Escape(orderID) + "/settle" }
+
+// ReturnKey is the slot of a return of stock by an order in a SKU's stream.
+func ReturnKey(orderID, id string) string {
+	return event.Escape(orderID) + "/return/" + event.Escape(id)
+}
 
 // receiptKey, adjustmentKey and countKey are the slots of stock changes without an order. The kind of the slot is the suffix, so that no ID can
 // be mistaken for an order's.
@@ -114,6 +119,11 @@ func (c change) apply(sku string, b balance, at time.Time) (event.Entry, balance
 		}
 		b.reserved -= c.quantity
 		b.onHand -= c.quantity
+	case event.StockReturned:
+		if c.quantity > MaxOnHand-b.onHand {
+			return event.Entry{}, b, fault.New(fault.Invalid, "SKU %s cannot have more than %d on hand", sku, int64(MaxOnHand))
+		}
+		b.onHand += c.quantity
 	case event.StockAdded, event.StockAdjusted:
 		if c.counted != nil {
 			// A count is a fact, even if less is there than is reserved.

@@ -26,7 +26,8 @@
 //
 // "ok" writes nothing: a repeated call has no second effect. Release means: undo the reservation, whether or not it happened, and prevent it
 // from happening later; the fence is in the Do slot itself, so that a delayed Reserve finds it taken. A Reserve with a different quantity
-// than the recorded one is a Conflict; a fence has no quantity. Receipts, adjustments and counts have one slot each, <id>/receipt,
+// than the recorded one is a Conflict; a fence has no quantity. What an order has committed may be returned, in a slot <orderId>/return/<id> for each
+// return: stock.returned. The caller makes sure that no more is returned than was committed. Receipts, adjustments and counts have one slot each, <id>/receipt,
 // <id>/adjustment and <id>/count; a repeated call with the same ID returns the first result, with a different quantity it is a Conflict.
 //
 // # Several SKUs for one order

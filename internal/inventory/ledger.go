@@ -213,6 +213,22 @@ func (l *Ledger) Receive(ctx context.Context, sku string, quantity int64, id str
 	return l.count(ctx, sku, change{key: receiptKey(id), kind: event.StockAdded, id: id, quantity: quantity}, 1)
 }
 
+// Return puts a quantity that the order has committed into stock again, once for each ID of the order. Errors: those of Receive.
+func (l *Ledger) Return(ctx context.Context, orderID, id, sku string, quantity int64) error {
+	fail := func(err error) error { return fmt.Errorf("return SKU %s of order %s: %w", sku, orderID, err) }
+	if err := validate(sku, orderID, quantity, 1); err != nil {
+		return fail(err)
+	}
+	a, err := l.writeOnce(ctx, sku, change{key: ReturnKey(orderID, id), kind: event.StockReturned, orderID: orderID, quantity: quantity})
+	if err == nil && a.stored.Quantity != quantity {
+		err = fault.New(fault.Conflict, "the ID was already used with quantity %d", a.stored.Quantity)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
 // Receipt is a dry run of Receive: booked is true if the receipt is already in the ledger. Errors: those of Receive.
 func (l *Ledger) Receipt(ctx context.Context, sku string, quantity int64, id string) (booked bool, err error) {
 	c := change{key: receiptKey(id), kind: event.StockAdded, id: id, quantity: quantity}

@@ -117,7 +117,8 @@ func (u *unit) money(ctx context.Context) error {
 	if u.books.authorizations > 1 {
 		u.report(AuthorizedTwice, "%d authorizations were made", u.books.authorizations)
 	}
-	if err := u.reserved(ctx); err != nil {
+	err := u.reserved(ctx)
+	if err != nil {
 		return err
 	}
 	if !u.state.Ended || !u.recent(u.state.Ended, u.state.UpdatedAt) {
@@ -148,6 +149,16 @@ func (u *unit) money(ctx context.Context) error {
 	want := int64(0)
 	if u.state.Status == saga.Completed {
 		want = o.TotalAmount - u.state.RefundedParcels()
+	}
+	if net != unknown && net < want {
+		var byHand bool
+		if want, byHand, err = u.refundedMoney(ctx, want, net); err != nil {
+			return err
+		}
+		if byHand {
+			u.report(ExceptionOnRecord, "it ended as %s and cost %d %s instead of %d, as an operator decided about a refund", u.state.Status, net, o.Currency, want)
+			return nil
+		}
 	}
 	if open != "" {
 		u.moneyFound(AuthorizationLeftOpen, "it ended as %s, and the payment is %s", u.state.Status, open)

@@ -119,7 +119,9 @@ func (c *flowClient[S, P]) begunView(in saga.Input, at time.Time) (saga.View, er
 	}
 	k := c.flow.Kit(&s)
 	k.CreatedAt, k.UpdatedAt, k.CorrelationID = at.UTC().Truncate(event.TimeResolution), at.UTC().Truncate(event.TimeResolution), in.CorrelationID
-	return c.flow.ViewOf(&s), nil
+	v := c.flow.ViewOf(&s)
+	v.Input = in.Data
+	return v, nil
 }
 
 // View is a saga as the log, or Temporal before the log, knows it. Sagas of endless flows begin with their first event. Errors: NotFound.

@@ -18,7 +18,7 @@ const attributesTimeout = 30 * time.Second
 // order. What failed for another reason is retried in the background. The error is the context's.
 func (s *Service) registerAttributes(ctx context.Context, patience time.Duration) error {
 	register := func(ctx context.Context) error {
-		err := workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace, len(s.added) > 0)
+		err := workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace)
 		if errors.Is(err, workers.ErrAttributesRefused) {
 			s.logger.LogAttrs(ctx, slog.LevelWarn, "cannot check whether Temporal has the search attributes: sagas cannot start without them", slog.Any("error", err))
 			return nil

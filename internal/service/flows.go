@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
@@ -47,6 +48,13 @@ func (s *Service) flows() ([]workers.Flow, error) {
 			Recorder: recorder, Table: &notification.Flow, Participants: notices, List: sagaListOf(s, &notification.Flow),
 		},
 	}
+	flows = append(flows, &activities.Flow[refund.State, *refund.Participants]{
+		Recorder: recorder, Table: &refund.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &refund.Flow),
+		Participants: &refund.Participants{
+			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.stores.ledger,
+		},
+		Predecessors: s.sagasOf[refund.Flow.Name],
+	})
 	for _, f := range s.added {
 		one, err := f.worker(s, recorder, s.sagasOf[f.Info().Name])
 		if err != nil {

@@ -15,7 +15,7 @@ func (s *Service) Migrate(ctx context.Context) error {
 		return err
 	}
 	// Open has tried, and continues without them; here they must exist, unless an administrator manages them.
-	err := workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace, len(s.added) > 0)
+	err := workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace)
 	if err != nil && !errors.Is(err, workers.ErrAttributesRefused) {
 		return err
 	}

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -23,6 +22,7 @@ const (
 	keyCaptureDelayed = "capture/delayed"
 	keyArrive         = "arrive"
 	refundPrefix      = "refund/"
+	refundDelayed     = "/delayed"
 )
 
 // Charge is the data of every record.
@@ -78,9 +78,16 @@ type book struct {
 	delayed bool
 	// arrived is the money that arrived after the payment was voided.
 	arrived int64
-	// refunds are the refunded amounts by key; refunded is their sum.
-	refunds  map[string]int64
+	// refunds are the requested refunds by key; refunded is the sum of those that were made.
+	refunds  map[string]refund
 	refunded int64
+}
+
+// refund is a requested refund: made, refused with a code, or delayed.
+type refund struct {
+	amount int64
+	made   bool
+	code   string
 }
 
 // fold applies records that follow the head. The error is Corrupt, or Unavailable for a record of a newer version.
@@ -115,19 +122,23 @@ func (b book) fold(records []event.Record) (book, error) {
 		case event.ChargeArrived:
 			b.arrived = c.Amount
 		case event.ChargeRefunded:
-			b.addRefund(strings.TrimPrefix(r.Key, refundPrefix), c.Amount)
+			b.addRefund(c.Key, refund{amount: c.Amount, made: true})
+			b.refunded += c.Amount
+		case event.ChargeRefundRefused:
+			b.addRefund(c.Key, refund{amount: c.Amount, code: c.Code})
+		case event.ChargeRefundDelayed:
+			b.addRefund(c.Key, refund{amount: c.Amount})
 		}
 	}
 	return b, nil
 }
 
 // addRefund copies the map, because books are cached and shared by goroutines.
-func (b *book) addRefund(key string, amount int64) {
-	refunds := make(map[string]int64, len(b.refunds)+1)
+func (b *book) addRefund(key string, r refund) {
+	refunds := make(map[string]refund, len(b.refunds)+1)
 	maps.Copy(refunds, b.refunds)
-	refunds[key] = amount
+	refunds[key] = r
 	b.refunds = refunds
-	b.refunded += amount
 }
 
 // undone reports whether the payment was voided or fenced.

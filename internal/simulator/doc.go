@@ -15,7 +15,8 @@
 //	capture/refused        charge.capture_refused                               the authorization is still valid
 //	capture/delayed        charge.capture_delayed                               the capture timed out and happens after a lookup
 //	arrive                 charge.arrived                                       money that arrived after the void of a pending payment
-//	refund/<key>           charge.refunded                                      amount is the refunded amount
+//	refund/<key>           charge.refunded | charge.refund_refused              amount is that of the refund
+//	refund/<key>/delayed   charge.refund_delayed                                the refund timed out and happens with the next call
 //
 // An authorization without a settle slot is valid. The paid amount of an order is the amount of its charge.captured, or of its charge.arrived,
 // minus the amounts of its charge.refunded. The payment ID is derived from the order ID.
@@ -31,6 +32,8 @@
 //	tok_late_refund_stuck   like tok_pending; Refund always fails with Unavailable
 //	tok_void_stuck          approves; Void always fails with Unavailable
 //	tok_refund_stuck        approves; Refund always fails with Unavailable
+//	tok_refund_refused      approves; Refund is refused: refund_declined
+//	tok_refund_late         approves; the first two calls of Refund with a key fail with OutcomeUnknown, and the second one refunds
 //	tok_capture_stuck       approves; Capture always fails with Unavailable
 //	tok_capture_refused     approves; Capture is refused: capture_declined. Void works
 //	tok_capture_late        approves; Capture fails with OutcomeUnknown, and happens directly after the next Lookup, which still

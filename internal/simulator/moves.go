@@ -15,9 +15,9 @@ type behaviour struct {
 	// timesOut, down and pending apply to the authorization.
 	timesOut, down, pending bool
 	// The others apply to later calls.
-	captureStuck, captureLate, voidStuck, refundStuck bool
-	// captureRefused is the code of a refused capture.
-	captureRefused string
+	captureStuck, captureLate, voidStuck, refundStuck, refundLate bool
+	// captureRefused and refundRefused are the codes of a refused capture and of refused refunds.
+	captureRefused, refundRefused string
 }
 
 // behaviours has all methods; see the package comment.
@@ -30,6 +30,8 @@ var behaviours = map[string]behaviour{
 	"tok_pending":            {pending: true},
 	"tok_void_stuck":         {voidStuck: true},
 	"tok_refund_stuck":       {refundStuck: true},
+	"tok_refund_refused":     {refundRefused: "refund_declined"},
+	"tok_refund_late":        {refundLate: true},
 	"tok_late_refund_stuck":  {pending: true, refundStuck: true},
 	"tok_capture_stuck":      {captureStuck: true},
 	"tok_capture_refused":    {captureRefused: "capture_declined"},
@@ -141,18 +143,32 @@ func (s *Simulator) void(p payment.Payment, b book) (move, error) {
 func (s *Simulator) refund(key string, p payment.Payment, amount int64, b book) (move, error) {
 	charge := chargeOf(p)
 	charge.Amount, charge.Key = amount, key
+	does := behaviourOf(p.Method)
 	before, again := b.refunds[key]
 	switch {
-	case again && before != amount:
-		return move{}, fault.New(fault.Conflict, "the key was already used for a refund of %d", before)
-	case again:
+	case again && before.amount != amount:
+		return move{}, fault.New(fault.Conflict, "the key was already used for a refund of %d", before.amount)
+	case before.made:
 		return say(payment.Result{State: payment.Refunded, PaymentID: charge.PaymentID})
+	case before.code != "":
+		return say(payment.Result{State: payment.RefundRefused, PaymentID: charge.PaymentID, Code: before.code})
 	case b.taken() == 0:
 		return move{}, fault.New(fault.Invalid, "the payment of %s is %s, not captured", p, b.result().State)
 	case amount > b.taken()-b.refunded:
 		return move{}, fault.New(fault.Invalid, "only %d of the payment of %s can still be refunded", b.taken()-b.refunded, p)
-	case behaviourOf(p.Method).refundStuck:
+	case does.refundStuck:
 		return move{}, fault.New(fault.Unavailable, "the simulator does not refund this method")
+	case does.refundRefused != "":
+		charge.Code = does.refundRefused
+		return s.write(refundPrefix+key, event.ChargeRefundRefused, charge), nil
+	case does.refundLate:
+		slot, kind := refundPrefix+key, event.ChargeRefunded
+		if !again {
+			slot, kind = slot+refundDelayed, event.ChargeRefundDelayed
+		}
+		m := s.write(slot, kind, charge)
+		m.err = fault.New(fault.OutcomeUnknown, "the simulator timed out")
+		return m, nil
 	}
 	return s.write(refundPrefix+key, event.ChargeRefunded, charge), nil
 }

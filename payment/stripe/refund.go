@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -13,8 +14,7 @@ import (
 // maxKeyBytes bounds the keys of refunds: Stripe's idempotency keys have at most 255 characters, and this adapter appends to them.
 const maxKeyBytes = 200
 
-// Refund implements payment.Gateway. A refund that Stripe has not completed yet is Unavailable: the call is repeated until it is. So is one that failed,
-// which needs an operator.
+// Refund implements payment.Gateway. A refund that Stripe has not completed yet is Unavailable: the call is repeated until it is.
 func (g *Gateway) Refund(ctx context.Context, key string, p payment.Payment, amount int64) (payment.Result, error) {
 	if amount < 1 || key == "" || len(key) > maxKeyBytes {
 		return payment.Result{}, fault.NewInvalid("refund", []fault.Field{
@@ -41,8 +41,11 @@ func (g *Gateway) Refund(ctx context.Context, key string, p payment.Payment, amo
 			return payment.Result{}, nil, fault.New(fault.Conflict, "the key was used for a refund of another amount")
 		case made.Status == sdk.RefundStatusSucceeded:
 			return resultOf(payment.Refunded, intent), nil, nil
+		case made.Status == sdk.RefundStatusFailed, made.Status == sdk.RefundStatusCanceled:
+			code := cmp.Or(string(made.FailureReason), string(made.Status))
+			return payment.Result{State: payment.RefundRefused, PaymentID: intent.ID, Code: code}, nil, nil
 		}
-		return payment.Result{}, nil, fault.New(fault.Unavailable, "refund %s is %s at Stripe: %s", made.ID, made.Status, made.FailureReason)
+		return payment.Result{}, nil, fault.New(fault.Unavailable, "refund %s is %s at Stripe", made.ID, made.Status)
 	})
 }
 

@@ -192,7 +192,7 @@ func TestAuthorizationExpiredBeforeCapture(t *testing.T) {
 
 // TestFailedRefundIsNotRefunded: Stripe completes refunds later, or not at all.
 func TestFailedRefundIsNotRefunded(t *testing.T) {
-	for _, status := range []string{"pending", "requires_action", "failed", "canceled"} {
+	for status, code := range map[string]string{"pending": "", "requires_action": "", "failed": "lost_or_stolen_card", "canceled": "canceled"} {
 		a, p := newAccount(t), newPayment(stripefake.Approve)
 		_, err := a.Authorize(t.Context(), "", p)
 		require.NoError(t, err)
@@ -200,7 +200,13 @@ func TestFailedRefundIsNotRefunded(t *testing.T) {
 		require.NoError(t, err)
 		a.SetRefundStatus(status)
 		for range 2 {
-			_, err = a.Refund(t.Context(), "key", p, 100)
+			got, err := a.Refund(t.Context(), "key", p, 100)
+			if code != "" {
+				require.NoError(t, err)
+				require.Equal(t, payment.RefundRefused, got.State)
+				require.Equal(t, code, got.Code)
+				continue
+			}
 			require.ErrorIs(t, err, fault.Unavailable, status)
 			require.ErrorContains(t, err, status)
 		}

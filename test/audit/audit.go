@@ -52,6 +52,8 @@ type Report struct {
 	Notices []string
 	// Net is what was captured or came late, minus what was refunded, of each order, in minor units.
 	Net map[string]int64
+	// Refunded is what refunds of each order have given back.
+	Refunded map[string]int64
 	// Authorizations counts the authorizations that were made for each order.
 	Authorizations map[string]int
 	// OnHand and Reserved are the stock of each SKU, recomputed from its movements.
@@ -65,6 +67,8 @@ type Report struct {
 	settled map[string]settlement
 	// standing and pending are the orders whose authorization, or question to the payer, is not settled.
 	standing, pending map[string]bool
+	// maybeRefunded is what refunds may have given back that are open, or that an operator has decided about, by order.
+	maybeRefunded map[string]int64
 }
 
 // terminal are the types that end an order.
@@ -116,6 +120,7 @@ func Examine(documents []Document) *Report {
 		Streams: map[string][]Document{}, Orders: map[string]string{}, Late: map[string][]string{}, Net: map[string]int64{},
 		Authorizations: map[string]int{}, OnHand: map[string]int64{}, Reserved: map[string]int64{}, Committed: map[string]int64{},
 		excepted: map[string]bool{}, settled: map[string]settlement{}, standing: map[string]bool{}, pending: map[string]bool{},
+		Refunded: map[string]int64{}, maybeRefunded: map[string]int64{},
 	}
 	for _, d := range documents {
 		r.Streams[d.Stream] = append(r.Streams[d.Stream], d)
@@ -140,6 +145,9 @@ func Examine(documents []Document) *Report {
 	for _, name := range sorted(r.Streams) {
 		if id, ok := strings.CutPrefix(name, "late-"); ok {
 			r.late(r.idIn(id), r.Streams[name])
+		}
+		if id, ok := strings.CutPrefix(name, "refund-"); ok {
+			r.refund(r.idIn(id), r.Streams[name])
 		}
 		if id, ok := strings.CutPrefix(name, "dead-"); ok {
 			r.dead(r.idIn(id), r.Streams[name])

@@ -67,6 +67,10 @@ func (r *Report) money() {
 					want -= number(d.Data, "amount")
 				}
 			}
+			want -= r.Refunded[id]
+			if r.Net[id] < want && r.Net[id] >= want-r.maybeRefunded[id] {
+				want = r.Net[id]
+			}
 		}
 		if r.standing[id] || r.pending[id] {
 			r.unlessExcepted(id, excepted, "the authorization of order %s stands after %s", id, ended)

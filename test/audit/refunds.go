@@ -3,22 +3,31 @@ package audit
 // refunds adds up the refund ledger of one payment: no source has more reserved than there was. The keys of a stream are
 // unique, which is checked with every stream.
 func (r *Report) refunds(id string, stream []Document) {
-	reserved, limits := map[string]int64{}, map[string]int64{}
+	reserved, limits, held := map[string]int64{}, map[string]int64{}, map[string]Document{}
 	for _, d := range stream {
-		if d.Type != "refunds.reserved" {
+		key := text(d.Data, "key")
+		switch d.Type {
+		case "refunds.reserved":
+			source := text(d.Data, "source")
+			reserved[source] += number(d.Data, "amount")
+			limits[source] = max(limits[source], number(d.Data, "limit"))
+			held[key] = d
+			if d.Key != "reserve/"+key {
+				r.violate("the refund ledger of payment %s has %q in slot %q", id, key, d.Key)
+			}
+			if reserved[source] > limits[source] {
+				r.violate("refunds of %d of payment %s are reserved of %d that were %s", reserved[source], id, limits[source], source)
+			}
+		case "refunds.refunded", "refunds.released":
+			was, there := held[key]
+			if d.Key != "settle/"+key || !there && d.Type == "refunds.refunded" {
+				r.violate("the refund ledger of payment %s settles %q in slot %q, which has reserved %t", id, key, d.Key, there)
+			}
+			if d.Type == "refunds.released" && there {
+				reserved[text(was.Data, "source")] -= number(was.Data, "amount")
+			}
+		default:
 			r.violate("the refund ledger of payment %s has %s", id, d.Type)
-			continue
-		}
-		source := text(d.Data, "source")
-		reserved[source] += number(d.Data, "amount")
-		limits[source] = max(limits[source], number(d.Data, "limit"))
-		if d.Key != "reserve/"+text(d.Data, "key") {
-			r.violate("the refund ledger of payment %s has %q in slot %q", id, text(d.Data, "key"), d.Key)
-		}
-	}
-	for _, source := range sorted(reserved) {
-		if reserved[source] > limits[source] {
-			r.violate("refunds of %d of payment %s are reserved of %d that were %s", reserved[source], id, limits[source], source)
 		}
 	}
 }

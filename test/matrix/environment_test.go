@@ -141,7 +141,7 @@ func (l *environment) register(ctx context.Context) error {
 		})
 		var there *serviceerror.NamespaceAlreadyExists
 		if err == nil || errors.As(err, &there) {
-			err = workers.RegisterSearchAttributes(ctx, l.control, l.namespace, false)
+			err = workers.RegisterSearchAttributes(ctx, l.control, l.namespace)
 		}
 		if err == nil {
 			// A start with search attributes must work.

@@ -188,7 +188,7 @@ func (p *Participants) refund(ctx context.Context, c saga.Call[State]) (saga.Out
 		err = fault.New(fault.Conflict, "%d of the %d that came late for order %s are reserved for other refunds",
 			m.Amount-reserved.Amount, m.Amount, pay.OrderID)
 	default:
-		_, err = p.Gateway.Refund(ctx, pay.Key(key), pay, reserved.Amount)
+		err = payment.Refund(ctx, p.Gateway, pay.Key(key), pay, reserved.Amount)
 	}
 	return saga.Done(Money{EventID: m.Cause, PaymentID: m.PaymentID, Amount: m.Amount, Currency: pay.Currency}), err
 }

@@ -342,14 +342,15 @@ func (s *State) refundAmount(lines []LineQuantity) int64 {
 		if l.Line < 1 || l.Line > len(before) {
 			continue
 		}
-		amount += s.Order.paidFor(l.Line, before[l.Line-1]+l.Quantity) - s.Order.paidFor(l.Line, before[l.Line-1])
+		amount += s.Order.PaidFor(l.Line, before[l.Line-1]+l.Quantity) - s.Order.PaidFor(l.Line, before[l.Line-1])
 		before[l.Line-1] += l.Quantity
 	}
 	return amount
 }
 
-// paidFor is what was paid for the first units of a line: quantity x unitAmount less their share of the discounts.
-func (o Order) paidFor(line int, units int64) int64 {
+// PaidFor is what was paid for the first units of a line, which is named by its position from 1: quantity x unitAmount less their share of the
+// discounts. All units of all lines sum to the total.
+func (o Order) PaidFor(line int, units int64) int64 {
 	gross, discount, earlier := int64(0), int64(0), int64(0)
 	for i, l := range o.Lines {
 		if amount := l.Quantity * l.UnitAmount; amount < 0 {

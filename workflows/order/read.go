@@ -23,7 +23,7 @@ func (r Reader) Load(ctx context.Context, id string) (State, error) {
 // Payment is the payment of an order as a gateway knows it, but for the gateway's ID of it. Errors: those of Load.
 func (r Reader) Payment(ctx context.Context, id string) (payment.Payment, error) {
 	s, err := r.Load(ctx, id)
-	p := s.payment()
+	p := s.PaymentOf()
 	p.ID = ""
 	return p, err
 }

@@ -97,7 +97,7 @@ func (p *Participants) Commit(ctx context.Context, c call) (saga.Outcome, error)
 
 // Authorize sets the order's money aside.
 func (p *Participants) Authorize(ctx context.Context, c call) (saga.Outcome, error) {
-	pay := c.State.payment()
+	pay := c.State.PaymentOf()
 	result, err := p.Gateway.Authorize(ctx, pay.Key(StepAuthorize), pay)
 	if err != nil {
 		return saga.Outcome{}, err
@@ -108,7 +108,7 @@ func (p *Participants) Authorize(ctx context.Context, c call) (saga.Outcome, err
 // FindPayment asks the gateway for the result of a payment whose outcome is not known, or that was pending. It adopts
 // what it finds.
 func (p *Participants) FindPayment(ctx context.Context, c call) (saga.Outcome, error) {
-	pay := c.State.payment()
+	pay := c.State.PaymentOf()
 	if settler, ok := p.Gateway.(payment.Settler); ok && c.Fact != nil {
 		notification, err := saga.DataOf[paymentFact](c.Fact)
 		if err == nil {
@@ -146,7 +146,7 @@ func (p *Participants) authorization(c call, result payment.Result) (saga.Outcom
 
 // Capture takes the money that was set aside.
 func (p *Participants) Capture(ctx context.Context, c call) (saga.Outcome, error) {
-	pay := c.State.payment()
+	pay := c.State.PaymentOf()
 	result, err := p.Gateway.Capture(ctx, pay.Key(StepCapture), pay)
 	if err != nil {
 		return saga.Outcome{}, err
@@ -163,7 +163,7 @@ func (p *Participants) Capture(ctx context.Context, c call) (saga.Outcome, error
 // FindCapture asks the gateway whether the payment was captured, and adopts it if it was. A capture that is on its way, and comes after
 // the answer, is found by the void, which gives it back.
 func (p *Participants) FindCapture(ctx context.Context, c call) (saga.Outcome, error) {
-	pay := c.State.payment()
+	pay := c.State.PaymentOf()
 	result, err := p.Gateway.Lookup(ctx, pay)
 	if err != nil || result.State != payment.Captured && result.State != payment.Refunded {
 		return saga.NotFound(), err
@@ -174,7 +174,7 @@ func (p *Participants) FindCapture(ctx context.Context, c call) (saga.Outcome, e
 // Void makes sure that the order has no authorization, now or later. A capture of which the order did not know is given
 // back.
 func (p *Participants) Void(ctx context.Context, c call) (saga.Outcome, error) {
-	pay := c.State.payment()
+	pay := c.State.PaymentOf()
 	_, err := p.Gateway.Void(ctx, pay.Key("void"), pay)
 	if errors.Is(err, fault.EffectSettled) {
 		return p.refundCaptured(ctx, c, pay, err)
@@ -211,7 +211,7 @@ func (p *Participants) refundCaptured(ctx context.Context, c call, pay payment.P
 	if err != nil {
 		return saga.Outcome{}, err
 	}
-	if _, err := p.Gateway.Refund(ctx, pay.Key(undo), pay, reserved.Amount); err != nil {
+	if err := payment.Refund(ctx, p.Gateway, pay.Key(undo), pay, reserved.Amount); err != nil {
 		return saga.Outcome{}, fault.Wrap(err, fault.CodeOf(err), "refund the payment of order %s, which is captured", pay.OrderID)
 	}
 	return c.State.refunded(found.PaymentID, reserved.Amount), nil
@@ -223,7 +223,7 @@ func (p *Participants) RefundParcel(ctx context.Context, c call) (saga.Outcome, 
 	if n < 0 {
 		return saga.Outcome{}, fault.New(fault.Internal, "order %s has no refund %s", c.ID, c.Item)
 	}
-	pay, amount, slot := c.State.payment(), c.State.Refunds[n].Amount, SlotRefund+"/"+c.Item
+	pay, amount, slot := c.State.PaymentOf(), c.State.Refunds[n].Amount, SlotRefund+"/"+c.Item
 	reserved, err := refunds.Reserve(ctx, p.Refunds, refunds.Claim{
 		Reference: pay.OrderID, Key: slot, Source: refunds.Captured, Amount: amount, Limit: pay.Amount, Currency: pay.Currency,
 	}, c.Now())
@@ -233,14 +233,12 @@ func (p *Participants) RefundParcel(ctx context.Context, c call) (saga.Outcome, 
 	case reserved.Amount != amount:
 		return saga.Outcome{}, fault.New(fault.Conflict, "%d of the %d to refund of order %s are reserved for other refunds", amount-reserved.Amount, amount, c.ID)
 	}
-	_, err = p.Gateway.Refund(ctx, pay.Key(slot), pay, amount)
+	err = payment.Refund(ctx, p.Gateway, pay.Key(slot), pay, amount)
 	return saga.Done(paid{PaymentID: pay.ID, Amount: amount, Currency: pay.Currency}), err
 }
 
 // PaymentOf is the order's payment as a gateway knows it.
-func (s State) PaymentOf() payment.Payment { return s.payment() }
-
-func (s State) payment() payment.Payment {
+func (s State) PaymentOf() payment.Payment {
 	return payment.Payment{
 		OrderID: s.Order.ID, ID: s.PaymentID, Amount: s.Order.TotalAmount,
 		Currency: s.Order.Currency, Method: s.Order.Payment.Method, CreatedAt: s.CreatedAt,

@@ -236,6 +236,7 @@ func checkRow[S, P any](c *tableChecker, row *Step[S, P]) {
 		c.require(row.Refused == "" || row.RefusedText != "" && row.RefusedError != "",
 			"a forward step that can be refused must have RefusedText and RefusedError")
 		c.require(row.Reversible == nil || c.forwards == 0, "only the first step after the pivot may be reversible: forward steps before it are not compensated")
+		c.require(row.SkipReason == "" || row.Reversible != nil, "only a reversible step may have SkipReason")
 		c.require(row.Reversible == nil || row.FinalText != "", "a reversible step must have FinalText")
 	default:
 		c.require(false, "%q is not a kind of step", row.Kind)

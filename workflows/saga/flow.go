@@ -148,6 +148,9 @@ type Step[S, P any] struct {
 	Held func(s *S) bool
 	// Reversible, of a forward step, reports whether its refusal, or a person, may still turn the saga back.
 	Reversible func(s *S) bool
+	// SkipReason, of a reversible step, has a decision to skip the step turn the saga back, with this reason. Without it the saga goes on without the
+	// step.
+	SkipReason string
 	// StuckText, FinalText and RefusedText say for people what is wrong with a forward step that is stuck: in general, when
 	// it is not reversible any more, and when it was refused then. RefusedError is what the event about the last one says.
 	StuckText, FinalText, RefusedText, RefusedError string

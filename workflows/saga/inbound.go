@@ -28,7 +28,8 @@ type Inbound struct {
 	read func(raw json.RawMessage) (json.RawMessage, error)
 }
 
-// Starts is a type of events that start sagas.
+// Starts is a type of events that start sagas. Events of a type with an IDField start one each: its ID is that field of the data, or derived from
+// the identity of the event. What the event is about is part of what the saga is started with then, in the first of its SubjectFields.
 func Starts(t event.Type) Inbound { return Inbound{Type: t, Role: RoleStart} }
 
 // Cancels is a type of events that request cancellations.

@@ -362,6 +362,8 @@ func (n *next[S, P]) resolve(r Resolution) Action {
 		return Action{Kind: Lookup, Step: a.Step}
 	case r.Action == Compensate:
 		return n.turn(SlotTurn, "", Ending{Outcome: Failed, Reason: Unavailable(a.Step), Detail: r.Note, By: r.By, RequestID: r.ID})
+	case r.Action == Skip && !a.Undo && row != nil && row.SkipReason != "" && row.reversible(n.s):
+		return n.turn(SlotTurn, "", Ending{Outcome: Rejected, Reason: row.SkipReason, Detail: r.Note, By: r.By, RequestID: r.ID})
 	case r.Action == Retry:
 		slot = RetrySlot(a)
 	case a.Undo:

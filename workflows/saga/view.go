@@ -130,6 +130,8 @@ type View struct {
 	CreatedAt, UpdatedAt time.Time
 	CorrelationID        string
 	Steps                []StepView
+	// Input is the data of the first event, of a saga that has no event yet.
+	Input json.RawMessage
 }
 
 // StepView is a step of a saga.

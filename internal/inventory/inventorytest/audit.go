@@ -78,7 +78,7 @@ func (s *Totals) add(t require.TestingT, r event.Record, m inventory.Movement, d
 		s.Adjusted += m.Quantity
 		s.OnHand += m.Quantity
 	case event.StockReturned:
-		suffix = ""
+		suffix = r.Key[strings.LastIndex(r.Key, "/return/"):]
 		s.Returned += m.Quantity
 		s.OnHand += m.Quantity
 	case event.StockReserved:

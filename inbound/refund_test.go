@@ -1,0 +1,43 @@
+package inbound_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Each event is one refund: a redelivery has the same ID, and so has an event with the ID of the refund.
+func TestRefundRequestedStartsOneRefund(t *testing.T) {
+	w := newWorld()
+	e := arrived(event.RefundRequested, `{"orderId":"42","amount":300,"reason":null}`)
+	for range 2 {
+		require.NoError(t, w.executor.Handle(t.Context(), e))
+	}
+	other := e
+	other.ID = "evt-2"
+	require.NoError(t, w.executor.Handle(t.Context(), other))
+	named := arrived(event.RefundRequested, `{"refundId":"r-1","lines":[{"line":1,"quantity":2}],"restock":true}`)
+	named.Subject = "42"
+	require.NoError(t, w.executor.Handle(t.Context(), named))
+
+	require.Len(t, w.sagas.refunds, 4)
+	require.Equal(t, w.sagas.refunds[0].ID, w.sagas.refunds[1].ID)
+	require.NotEqual(t, w.sagas.refunds[0].ID, w.sagas.refunds[2].ID)
+	require.Equal(t, "r-1", w.sagas.refunds[3].ID)
+	require.JSONEq(t, `{"orderId":"42","lines":[{"line":1,"quantity":2}],"restock":true}`, string(w.sagas.refunds[3].Body))
+	require.True(t, w.sagas.refunds[0].CallerID, "the same identity with different content is a conflict")
+}
+
+func TestInvalidRefundIsRefused(t *testing.T) {
+	for _, data := range []string{
+		`{"orderId":"42"}`, `{"orderId":"42","amount":-1}`, `{"orderId":"42","amount":1,"lines":[{"line":1,"quantity":1}]}`,
+		`{"orderId":"42","lines":[{"quantity":1}]}`, `{"orderId":"42","amount":1,"refundId":"."}`, `{"orderId":"42","amount":1,"unknown":1}`,
+	} {
+		w := newWorld()
+		require.ErrorIs(t, w.executor.Handle(t.Context(), arrived(event.RefundRequested, data)), fault.Invalid, data)
+		w.untouched(t)
+	}
+}

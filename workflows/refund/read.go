@@ -1,0 +1,117 @@
+package refund
+
+import (
+	"context"
+	"strings"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/refunds"
+	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Outcome is what a refund came to, for people and programs.
+type Outcome string
+
+// The outcomes.
+const (
+	Accepted       Outcome = "accepted"
+	Refunded       Outcome = "refunded"
+	Refused        Outcome = "refused"
+	NeedsAttention Outcome = "needs_attention"
+)
+
+// Outcome is refunded only after the gateway, or a person, has said so.
+func (s *State) Outcome() Outcome {
+	switch {
+	case s.Status == saga.NeedsAttention:
+		return NeedsAttention
+	case s.Counts():
+		return Refunded
+	case s.Ended:
+		return Refused
+	}
+	return Accepted
+}
+
+// Counts reports whether the amount is refunded: by the gateway, or by other means.
+func (s *State) Counts() bool {
+	hand, byHand := s.Settled(StepRefund, false)
+	return s.Paid || byHand && hand.Action == saga.Substitute
+}
+
+// Reader reads refunds.
+type Reader struct{ Log event.StreamReader }
+
+// Load folds a refund; it is not opened if the log has none. Errors: those of the log and of Fold.
+func (r Reader) Load(ctx context.Context, id string) (State, error) {
+	return event.FoldPages(ctx, r.Log, key(id), 0, State{}, Flow.Fold)
+}
+
+// Check says what a request would come to for an order as it is. The error is a Refusal, or one of the log.
+func (r Reader) Check(ctx context.Context, request Request, of *order.State) error {
+	ledger, err := refunds.Load(ctx, r.Log, request.OrderID)
+	if err == nil {
+		_, _, err = quote{request, of}.price(ledger)
+	}
+	return err
+}
+
+// Of is the refund that a key of a refund ledger is about; ok is false for reservations of other sagas.
+func Of(key string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(key, prefix)
+	if ok {
+		id, ok = event.Unescape(id)
+	}
+	return id, ok
+}
+
+// List returns the refunds that have reserved money of an order, oldest first. Errors: those of the log and of Fold.
+func (r Reader) List(ctx context.Context, orderID string) ([]State, error) {
+	ledger, err := refunds.Load(ctx, r.Log, orderID)
+	if err != nil {
+		return nil, err
+	}
+	states := []State{}
+	for _, key := range ledger.Keys {
+		if id, ok := Of(key); ok {
+			s, err := r.Load(ctx, id)
+			switch {
+			case err != nil:
+				return nil, err
+			case !s.Opened():
+				return nil, fault.Missing("the stream of refund %s was not found", id)
+			}
+			states = append(states, s)
+		}
+	}
+	return states, nil
+}
+
+// Amount is what the refunds of an order have refunded, in minor units. Errors: those of the log and of Fold.
+func (r Reader) Amount(ctx context.Context, orderID string) (amount int64, err error) {
+	ledger, err := refunds.Load(ctx, r.Log, orderID)
+	if err != nil {
+		return 0, err
+	}
+	for _, key := range ledger.Keys {
+		id, ok := Of(key)
+		reservation := ledger.ByKey[key]
+		switch {
+		case !ok || reservation.Released:
+		case reservation.Refunded:
+			amount += reservation.Amount
+		default:
+			// It is under way, or was refunded by other means.
+			s, err := r.Load(ctx, id)
+			if err != nil {
+				return 0, err
+			}
+			if s.Counts() {
+				amount += reservation.Amount
+			}
+		}
+	}
+	return amount, nil
+}
