@@ -58,7 +58,7 @@ func paidLate(t *testing.T) *lateWorld {
 	require.NoError(t, w.money.Check())
 	s := w.cancel(w.accepted())
 	w.decide(w.write(s, s.Undone(order.StepReserve, now)), order.Facts{})
-	w.came("evt-1")
+	w.addLatePayment("evt-1")
 	w.open()
 	return w
 }
@@ -83,7 +83,7 @@ func (w *lateWorld) next(f saga.Facts) []event.Entry {
 	return []event.Entry{latepayment.Flow.Decide(w.in.State, f, now, nil).Entry}
 }
 
-func (w *lateWorld) came(id string) {
+func (w *lateWorld) addLatePayment(id string) {
 	w.t.Helper()
 	v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
 	require.NoError(w.t, latepayment.WriteLateRecord(w.t.Context(), w.log, v, "corr", now))
@@ -142,7 +142,7 @@ func TestLatePaymentWithoutMoney(t *testing.T) {
 
 func TestAnswerIsAppendedAfterConcurrentLateRecords(t *testing.T) {
 	w := paidLate(t)
-	w.came("evt-2")
+	w.addLatePayment("evt-2")
 	w.judge(1800)
 	require.Len(t, w.in.State.Payments, 2)
 	require.True(t, w.in.State.Payments[0].Decided)
@@ -226,7 +226,7 @@ func TestManualRefundIsNotRepeated(t *testing.T) {
 	record(w.next(saga.Facts{Resolutions: []order.Resolution{d}}))
 	record(w.next(saga.Facts{}))
 	require.False(t, w.in.State.Open())
-	w.came("evt-2")
+	w.addLatePayment("evt-2")
 	w.open()
 	w.judge(1800)
 	require.False(t, w.in.State.Open(), "the gateway still has it")

@@ -96,7 +96,7 @@ func TestSagasWithoutAnEndAreCounted(t *testing.T) {
 	require.Equal(t, []ending{{"late-payment", saga.Completed, "cancelled", 0}}, c.ended)
 	w.open()
 	require.Len(t, c.started, 1, "nothing is left to do")
-	w.came("evt-2")
+	w.addLatePayment("evt-2")
 	w.open()
 	require.Len(t, c.started, 2)
 	w.judge(0)

@@ -31,7 +31,7 @@ type devstack struct {
 	mark  string
 	lines chan string // what the command prints
 	ended chan struct{}
-	log   string // the file that takes what devstack says
+	log   string // the file with the output of devstack
 }
 
 func startDevstack(t *testing.T, args ...string) *devstack {
@@ -96,8 +96,8 @@ func startDevstack(t *testing.T, args ...string) *devstack {
 	return d
 }
 
-// says returns what devstack has said so far.
-func (d *devstack) says() string {
+// output returns the output of devstack so far.
+func (d *devstack) output() string {
 	d.t.Helper()
 	text, err := os.ReadFile(d.log)
 	if err != nil {
@@ -115,9 +115,9 @@ func (d *devstack) line() string {
 			return line
 		}
 		<-d.ended
-		d.t.Fatalf("the command prints nothing more; devstack says:\n%s", d.says())
+		d.t.Fatalf("the command prints nothing more; output:\n%s", d.output())
 	case <-time.After(patience):
-		d.t.Fatalf("the command prints nothing; devstack says:\n%s", d.says())
+		d.t.Fatalf("the command prints nothing; output:\n%s", d.output())
 	}
 	return ""
 }
@@ -128,7 +128,7 @@ func (d *devstack) code() int {
 	select {
 	case <-d.ended:
 	case <-time.After(patience):
-		d.t.Fatalf("devstack does not end; it says:\n%s", d.says())
+		d.t.Fatalf("devstack does not end; output:\n%s", d.output())
 	}
 	status := d.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
@@ -220,7 +220,7 @@ func TestNoProcessSurvives(t *testing.T) {
 					t.Fatal(err)
 				}
 				if code := d.code(); code != 128+int(sig) {
-					t.Errorf("exit code %d, want %d; devstack says:\n%s", code, 128+int(sig), d.says())
+					t.Errorf("exit code %d, want %d; output:\n%s", code, 128+int(sig), d.output())
 				}
 				d.assertNothingLeft()
 			})
@@ -332,8 +332,8 @@ func TestUnexpectedExitIsReportedAndTheCommandContinues(t *testing.T) {
 	if code := d.code(); code != 3 {
 		t.Errorf("exit code %d, want the command's own, 3", code)
 	}
-	if !strings.Contains(d.says(), "mongodb ended on its own (exit code 137)") {
-		t.Errorf("devstack says nothing of the death:\n%s", d.says())
+	if !strings.Contains(d.output(), "mongodb ended on its own (exit code 137)") {
+		t.Errorf("devstack does not report the end:\n%s", d.output())
 	}
 }
 
@@ -354,8 +354,8 @@ func TestUpHoldsItsState(t *testing.T) {
 	}
 
 	second := startDevstack(t, "up", "--home", home, "--only", "mongodb")
-	if code := second.code(); code != 1 || !strings.Contains(second.says(), "is in use by the devstack with process id "+strconv.Itoa(first.cmd.Process.Pid)) {
-		t.Errorf("second up: exit code %d and\n%s", code, second.says())
+	if code := second.code(); code != 1 || !strings.Contains(second.output(), "is in use by the devstack with process id "+strconv.Itoa(first.cmd.Process.Pid)) {
+		t.Errorf("second up: exit code %d and\n%s", code, second.output())
 	}
 	env := startDevstack(t, "env", "--home", home)
 	for _, want := range exports {

@@ -116,7 +116,7 @@ func TestRecordHiddenByFailoverIsRead(t *testing.T) {
 	for name, do := range map[string]func(t *testing.T, log *Log){
 		"a timeline":         func(t *testing.T, log *Log) { whole(t, log, 0) },
 		"the first record":   func(t *testing.T, log *Log) { whole(t, log, 1) },
-		"an append after it": func(t *testing.T, log *Log) { appendBehind(t, log, records[0].HeadOf(), "d") },
+		"an append after it": func(t *testing.T, log *Log) { appendAfter(t, log, records[0].HeadOf(), "d") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, log := newLagging(t, records...)
@@ -138,8 +138,8 @@ func TestRecordHiddenByFailoverIsRead(t *testing.T) {
 	})
 }
 
-// appendBehind loses its race against a hidden record, and returns it.
-func appendBehind(t *testing.T, log *Log, head event.Head, key string) {
+// appendAfter loses its race against a hidden record, and returns it.
+func appendAfter(t *testing.T, log *Log, head event.Head, key string) {
 	t.Helper()
 	_, tail, err := log.Append(t.Context(), "order-1", head, entries(key))
 	require.ErrorIs(t, err, fault.Concurrency)

@@ -24,8 +24,8 @@ func (w *world) left(id string, status order.Status) {
 	})
 }
 
-// asks adds an attention of the late saga of an order about dispatched goods.
-func (w *world) asks(id string) {
+// raiseGoodsAttention adds an attention of the late saga of an order about dispatched goods.
+func (w *world) raiseGoodsAttention(id string) {
 	w.left(id, order.StatusCancelled)
 	w.add("late-"+id, "attention/1", event.OrderNeedsAttention, func(data map[string]any) {
 		clear(data)
@@ -58,7 +58,7 @@ var latePlants = []plant{
 		}},
 	{name: "goods that nobody decides about", kind: reconcile.AttentionForLong, subject: "back", why: temporalAlone,
 		plant: func(w *world) {
-			w.asks("back")
+			w.raiseGoodsAttention("back")
 			w.works("back")
 			w.at = now.Add(25 * time.Hour)
 		}},

@@ -42,8 +42,8 @@ func (s *temporal) SignalWithStartWorkflow(
 	return nil, nil
 }
 
-// came records a late event.
-func (w *world) came(s latepayment.State, id, eventType string, status order.Status) latepayment.State {
+// recordLate records a late event.
+func (w *world) recordLate(s latepayment.State, id, eventType string, status order.Status) latepayment.State {
 	w.t.Helper()
 	v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: status}
 	return w.writeLate(s, v.Entry("first", now))
@@ -62,7 +62,7 @@ func (w *world) writeLate(s latepayment.State, e event.Entry) latepayment.State 
 func (w *world) left() latepayment.State {
 	w.t.Helper()
 	w.cancelled(tea(), "evt-7")
-	s := w.came(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
+	s := w.recordLate(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
 	return w.writeLate(s, latepayment.Flow.Decide(s, saga.Facts{}, now, nil).Entry)
 }
 
@@ -166,7 +166,7 @@ func TestEqualDecisionsOnOrderAndLateEventAreDistinct(t *testing.T) {
 	require.True(t, answer.Accepted)
 	require.Equal(t, decision, about)
 
-	l := w.came(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
+	l := w.recordLate(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
 	l = w.writeLate(l, latepayment.Flow.Decide(l, saga.Facts{}, now, nil).Entry)
 	about, answer, err = w.client.Resolve(t.Context(), "42", again, "")
 	require.NoError(t, err)

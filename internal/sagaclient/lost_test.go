@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// unheard is a world with a run that has read none of the previous runs, one of which has received signals.
-func unheard(t *testing.T) (*world, []saga.Fact) {
+// withUnreadSignals is a world with a run that has read none of the previous runs, one of which has received signals.
+func withUnreadSignals(t *testing.T) (*world, []saga.Fact) {
 	t.Helper()
 	w := newWorld(t)
 	w.ran(tea(), true)
@@ -31,7 +31,7 @@ func unheard(t *testing.T) (*world, []saga.Fact) {
 }
 
 func TestLostSignalsAreResent(t *testing.T) {
-	w, facts := unheard(t)
+	w, facts := withUnreadSignals(t)
 	w.open(tea())
 	got, err := w.client.Lost(t.Context(), "42")
 	require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestLostSignalsAreResent(t *testing.T) {
 }
 
 func TestLostSignalsOfEndedOrderStartANewRun(t *testing.T) {
-	w, _ := unheard(t)
+	w, _ := withUnreadSignals(t)
 	s := w.rejected(tea())
 	w.temporal.running, w.temporal.closed = false, true
 	require.NoError(t, w.client.ResendSignals(t.Context(), "42"))
@@ -69,7 +69,7 @@ func TestLostSignalsOfEndedOrderStartANewRun(t *testing.T) {
 }
 
 func TestSignalsPendingTakeoverAreNotLost(t *testing.T) {
-	w, _ := unheard(t)
+	w, _ := withUnreadSignals(t)
 	w.open(tea())
 	w.temporal.histories["r-1"] = numbered(began(t, resuming(t, saga.Resume{Recover: &saga.RecoverCursor{Runs: []string{"deleted", "r-0"}}})))
 	got, err := w.client.Lost(t.Context(), "42")

@@ -42,8 +42,8 @@ func (s *stack) republish(m harness.Message) {
 	}))
 }
 
-// heard waits for a message of a type about a subject.
-func (s *stack) heard(subject, eventType string) harness.Message {
+// awaitMessage waits for a message of a type about a subject.
+func (s *stack) awaitMessage(subject, eventType string) harness.Message {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
@@ -90,14 +90,14 @@ func TestGoExamples(t *testing.T) {
 	place := func(o harness.Order) {
 		out, err := exec.CommandContext(s.ctx, publisher, "order.created", o.ID, marshal(t, o)).CombinedOutput()
 		require.NoError(t, err, "%s", out)
-		require.Equal(t, s.heard(o.ID, "order.created").ID, strings.TrimSpace(string(out)), "it prints the event's id")
+		require.Equal(t, s.awaitMessage(o.ID, "order.created").ID, strings.TrimSpace(string(out)), "it prints the event's id")
 	}
 	first := ordered("go", sku, "tok_visa")
 	place(first)
 	correlation := listener.await(`^handled order\.accepted ` + first.ID + ` 1 (.+)$`)
 	require.Equal(t, correlation, listener.await(`^handled order\.completed `+first.ID+` 7 (.+)$`), "one correlation from end to end")
 	s.settled(first.ID) // from here on only this test publishes about it
-	s.republish(s.heard(first.ID, "order.completed"))
+	s.republish(s.awaitMessage(first.ID, "order.completed"))
 	listener.await(`^duplicate order\.completed ` + first.ID + ` 7$`)
 	// It receives one message at a time: with the first message of another order, all messages of this order are acknowledged.
 	other := ordered("go-other", sku, "tok_visa")
@@ -130,7 +130,7 @@ func TestShellExample(t *testing.T) {
 	require.Equal(t, "receipt-"+sku, publish("stock.received", sku, `{"sku": "`+sku+`", "quantity": 2}`, "receipt-"+sku))
 	o := ordered("shell", sku, "tok_visa")
 	id := publish("order.created", o.ID, marshal(t, o))
-	require.Equal(t, id, s.heard(o.ID, "order.created").ID)
+	require.Equal(t, id, s.awaitMessage(o.ID, "order.created").ID)
 	end, err := s.client.AwaitEnd(s.ctx, o.ID)
 	require.NoError(t, err)
 	require.Equal(t, "completed", end.Status)

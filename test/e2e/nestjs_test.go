@@ -130,8 +130,8 @@ func (n shop) awaits(orderID string, enough func(shopOrder) bool) shopOrder {
 	return seen
 }
 
-// asks requests a cancellation until there is a reply: a reply may be lost, or arrive after the shop's timeout.
-func (n shop) asks(path string, status int, into any) {
+// requestCancellation requests a cancellation until there is a reply: a reply may be lost, or arrive after the shop's timeout.
+func (n shop) requestCancellation(path string, status int, into any) {
 	n.s.t.Helper()
 	var last harness.Response
 	require.Eventually(n.s.t, func() bool {
@@ -163,7 +163,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	require.Equal(t, shopOrder{
 		OrderID: placed.OrderID, Status: "completed", CorrelationID: "checkout-42", Handled: []string{"order.completed"},
 	}, seen)
-	created := s.heard("", "order.created") // a plain event has no subject
+	created := s.awaitMessage("", "order.created") // a plain event has no subject
 	require.Equal(t, placed.EventID, created.ID)
 	for _, m := range harness.Outbound(s.tap.Of(placed.OrderID)) {
 		require.Equal(t, "checkout-42", m.CorrelationId, "%s", m.Type)
@@ -173,7 +173,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	s.settled(placed.OrderID) // from here on only this test publishes about it
 	before := nest.awaits(placed.OrderID, ends).Duplicates
 	s.republish(created)
-	s.republish(s.heard(placed.OrderID, "order.completed"))
+	s.republish(s.awaitMessage(placed.OrderID, "order.completed"))
 	seen = nest.awaits(placed.OrderID, func(o shopOrder) bool { return o.Duplicates > before })
 	require.Equal(t, []string{"order.completed"}, seen.Handled)
 
@@ -229,13 +229,13 @@ func (s *stack) cancelsByRequest(nest shop, sku string) string {
 	_, err := s.client.AwaitStatus(s.ctx, unpaid.ID, "awaiting_payment")
 	require.NoError(s.t, err)
 	var reply struct{ Status, Type, Subject string }
-	nest.asks("/orders/"+unpaid.ID+"/cancellation", http.StatusAccepted, &reply)
+	nest.requestCancellation("/orders/"+unpaid.ID+"/cancellation", http.StatusAccepted, &reply)
 	require.Equal(s.t, []string{"accepted", "order.cancellation_requested", unpaid.ID}, []string{reply.Status, reply.Type, reply.Subject})
 	seen := nest.awaits(unpaid.ID, func(o shopOrder) bool { return o.Status == "cancelled" })
 	require.Equal(s.t, "requested", seen.Reason)
 
 	var refusal struct{ Code string }
-	nest.asks("/orders/%20order/cancellation", http.StatusUnprocessableEntity, &refusal)
+	nest.requestCancellation("/orders/%20order/cancellation", http.StatusUnprocessableEntity, &refusal)
 	require.Equal(s.t, "invalid", refusal.Code)
 	return unpaid.ID
 }

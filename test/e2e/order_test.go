@@ -142,8 +142,8 @@ func TestWaitsForItsDependencies(t *testing.T) {
 	require.NoError(t, service.Stop(patience))
 }
 
-// TestConfigTellsEverythingThatIsWrong: all problems are reported at once, each with its variable.
-func TestConfigTellsEverythingThatIsWrong(t *testing.T) {
+// TestConfigReportsAllProblems: all problems are reported at once, each with its variable.
+func TestConfigReportsAllProblems(t *testing.T) {
 	out, err := command(t, append(os.Environ(), "HTTP_ADDR=0.0.0.0:80", "PAYMENT_GATEWAY=", "SHIPMENT_DEADLINE=soon"), "config")
 	require.Error(t, err)
 	require.Contains(t, out, "SHIPMENT_DEADLINE")

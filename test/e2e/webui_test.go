@@ -17,9 +17,9 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// TestTheWebUITellsTheStory opens the pages of a completed and of a compensated order in the Temporal Web UI, in a headless browser, and looks for
+// TestTheWebUIShowsEveryStep opens the pages of a completed and of a compensated order in the Temporal Web UI, in a headless browser, and looks for
 // the name and the result of every step.
-func TestTheWebUITellsTheStory(t *testing.T) {
+func TestTheWebUIShowsEveryStep(t *testing.T) {
 	s := newStack(t)
 	browser := s.browser()
 	s.start()
@@ -42,7 +42,7 @@ func TestTheWebUITellsTheStory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			// Every step ran inside the workflow task: the page shows the summary of a marker.
 			id := s.undisturbed(c.method, c.status)
-			s.says(browser, id, c.history, c.details)
+			s.showsTexts(browser, id, c.history, c.details)
 		})
 	}
 }
@@ -56,7 +56,7 @@ func TestTheWebUIShowsWhatGoesRegular(t *testing.T) {
 	down, err := s.client.Place(s.ctx, harness.NewOrder(s.sku(5), 2, "tok_unavailable"), 0)
 	require.NoError(t, err)
 	s.awaitRetries(down.ID)
-	s.says(browser, down.ID, []string{"reserve every line", "authorize the payment"}, []string{
+	s.showsTexts(browser, down.ID, []string{"reserve every line", "authorize the payment"}, []string{
 		"retrying: authorize the payment", "✓ reserve: done", "▶ authorize: now", "○ capture: to do",
 	})
 	answer, err := s.client.Cancel(s.ctx, down.ID, "enough")
@@ -64,7 +64,7 @@ func TestTheWebUIShowsWhatGoesRegular(t *testing.T) {
 	require.NoError(t, answer.Into(200, nil))
 	s.ends(down.ID, "cancelled", "requested")
 	require.NoError(t, s.temporal.GetWorkflow(s.ctx, "order-"+down.ID, "").Get(s.ctx, nil))
-	s.says(browser, down.ID, []string{"authorize the payment", "undo: void the payment", "undo: release the stock"},
+	s.showsTexts(browser, down.ID, []string{"authorize the payment", "undo: void the payment", "undo: release the stock"},
 		[]string{"↩ reserve: undone", "requested"})
 
 	service.Kill()
@@ -72,7 +72,7 @@ func TestTheWebUIShowsWhatGoesRegular(t *testing.T) {
 	// These steps have no markers: the page shows the summaries of regular activities.
 	regular := []string{"authorize the payment", "capture the payment"}
 	away := s.undisturbed("tok_visa", "completed", regular...)
-	s.says(browser, away, append(regular, "reserve every line", "commit the stock"), []string{
+	s.showsTexts(browser, away, append(regular, "reserve every line", "commit the stock"), []string{
 		"✓ authorize: done", "✓ capture: done", "✓ complete: done",
 	})
 }
@@ -98,8 +98,8 @@ func (s *stack) undisturbed(method, status string, regular ...string) (orderID s
 	return ""
 }
 
-// says opens the page of an order's saga and waits until both views show all of the texts.
-func (s *stack) says(browser context.Context, orderID string, history, details []string) {
+// showsTexts opens the page of an order's saga and waits until both views show all of the texts.
+func (s *stack) showsTexts(browser context.Context, orderID string, history, details []string) {
 	s.t.Helper()
 	run := s.temporal.GetWorkflow(s.ctx, "order-"+orderID, "")
 	page := fmt.Sprintf("%s/namespaces/default/workflows/%s/%s", os.Getenv("TEMPORAL_UI_URL"), run.GetID(), run.GetRunID())
