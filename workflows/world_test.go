@@ -39,6 +39,8 @@ type world struct {
 	skew time.Duration
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
+	// slow are steps that run as regular activities.
+	slow []string
 	// callerID reports whether the client chose the order's id.
 	callerID bool
 	// resume is the input from an earlier run, pendingFacts are the pages of facts of interrupted runs.
@@ -80,9 +82,16 @@ func (w *world) run(o order.Order, before ...func()) saga.Result {
 // orders are the activities of the order's flow.
 func (w *world) orders(recorder *activities.Recorder, g payment.Gateway) *activities.Flow[order.State, *order.Participants] {
 	return &activities.Flow[order.State, *order.Participants]{
-		Recorder: recorder, Table: &order.Flow, Settings: w.timing.Settings(w.inlinePayment), List: w.list, Late: latepayment.Recorder{Log: recorder.Log, Clock: recorder.Clock}.Record, Predecessors: w,
+		Recorder: recorder, Table: &order.Flow, Settings: w.settings(), List: w.list, Late: latepayment.Recorder{Log: recorder.Log, Clock: recorder.Clock}.Record, Predecessors: w,
 		Participants: &order.Participants{Stock: order.PerSKU(w.stock), Gateway: g, Refunds: w.log},
 	}
+}
+
+// settings are what runs are given.
+func (w *world) settings() saga.Settings {
+	settings := w.timing.Settings(w.inlinePayment)
+	settings.Slow = w.slow
+	return settings
 }
 
 // input starts the saga of an order.

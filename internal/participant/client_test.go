@@ -2,9 +2,13 @@ package participant_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -331,5 +335,31 @@ func TestWrongConfigurationIsRefused(t *testing.T) {
 		_, err := participant.NewPayments(c)
 		require.ErrorIs(t, err, fault.Invalid)
 		require.NotContains(t, fmt.Sprint(err), "my secret")
+	}
+}
+
+// TestAuthority: a certificate of an authority that is not trusted is refused, and nothing is sent.
+func TestAuthority(t *testing.T) {
+	var sent atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent.Add(1)
+		answers(200, plain, `{"result":"undone"}`).ServeHTTP(w, r)
+	}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	trusted := x509.NewCertPool()
+	trusted.AddCert(server.Certificate())
+	for _, authorities := range []*x509.CertPool{x509.NewCertPool(), trusted} {
+		p, err := participant.NewPayments(participant.Config{Name: "payment", URL: server.URL, TLS: &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}})
+		require.NoError(t, err)
+		t.Cleanup(p.Close)
+		_, err = p.Void(t.Context(), "k", money)
+		if authorities == trusted {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, fault.OutcomeUnknown)
+			require.Zero(t, sent.Load())
+		}
 	}
 }

@@ -152,7 +152,8 @@ func (p *Payments) effect(
 	if err != nil {
 		return nil, payment.Result{}, err
 	}
-	return out, out.result(states[out.Result]), nil
+	result := out.result(states[out.Result])
+	return out, result, nil
 }
 
 // Problems that are definite, by operation.

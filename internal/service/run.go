@@ -151,10 +151,10 @@ func (s *Service) connect(ctx context.Context) (err error) {
 	if s.participants, err = newParticipants(s.cfg, s.stores, s.logger); err != nil {
 		return err
 	}
-	if err = s.describeParticipants(ctx); err != nil {
+	if err = s.connectTemporal(ctx); err != nil {
 		return err
 	}
-	if err = s.connectTemporal(ctx); err != nil {
+	if err = s.describeParticipants(ctx); err != nil {
 		return err
 	}
 	s.useSagas(sagaclient.Config{
