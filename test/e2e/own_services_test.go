@@ -61,7 +61,7 @@ func TestOwnServicesPage(t *testing.T) {
 				output = string(out)
 				executed++
 			case output != "" && (b.Info == "json" || b.Info == "text"):
-				require.Regexp(t, documented(b.Text), output, "%s:%d", path, b.Line)
+				require.Regexp(t, documented(strings.NewReplacer(replacements...).Replace(b.Text)), output, "%s:%d", path, b.Line)
 				output = ""
 			}
 		}
