@@ -78,7 +78,7 @@ func greet(ctx context.Context, url string) error {
     completed          %[1]s/console/sagas/order/%[2]s
     compensated        %[1]s/console/sagas/order/demo-declined
     needs attention    %[1]s/console/sagas/order/demo-lost
-    dead letter        %[1]s/console/dead-letters
+    dead letter        %[1]s/console/dead-letters (its error in the log is expected)
   API and docs         %[1]s/docs
   this order           %[1]s/v1/orders/%[2]s
   its saga             %[3]s
