@@ -27,7 +27,7 @@ var outside = map[string][]string{
 		"internal/reconcile", "internal/sagaclient", "workflows/refund", "workflows/shortage",
 	},
 	// The resource of refunds, the route of their event, and the checks against the ledgers.
-	"refund": {"api", "inbound", "internal/reconcile"},
+	"refund":   {"api", "inbound", "internal/reconcile"},
 	"shortage": {"internal/sagaclient"},
 }
 
