@@ -24,8 +24,10 @@ var outside = map[string][]string{
 	"onboarding":   {"inbound", "workflows/notification"},
 	"order": {
 		"api", "inbound", "internal/cli", "internal/config", "internal/mongo", "internal/notify/orders", "internal/readmodel",
-		"internal/reconcile", "internal/sagaclient", "workflows/shortage",
+		"internal/reconcile", "internal/sagaclient", "workflows/refund", "workflows/shortage",
 	},
+	// The resource of refunds, the route of their event, and the checks against the ledgers.
+	"refund":   {"api", "inbound", "internal/reconcile"},
 	"shortage": {"internal/sagaclient"},
 }
 
