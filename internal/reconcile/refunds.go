@@ -17,8 +17,8 @@ func (u *unit) refundedMoney(ctx context.Context, want, net int64) (after int64,
 	if !ok {
 		return want, false, err
 	}
-	ledger, err := refunds.Fold(records)
-	if err != nil {
+	ledger, unreadable := refunds.Fold(records)
+	if unreadable != nil {
 		return want, false, nil // found where it is walked
 	}
 	// open may have been made, decided was not to be.
@@ -64,8 +64,8 @@ func (l *look) refundOf(ctx context.Context, id string) (s refund.State, ok bool
 // refund checks a refund against the refund ledger, the books of the simulator and the stock ledger: what it has refunded was reserved, and refunded
 // once with its key; what it has not refunded holds nothing; and what it has restocked is in stock.
 func (u *flowUnit) refund(ctx context.Context) error {
-	s, err := refund.Flow.Fold(refund.State{}, u.records)
-	if err != nil {
+	s, unreadable := refund.Flow.Fold(refund.State{}, u.records)
+	if unreadable != nil {
 		return nil // found by the views
 	}
 	of := s.Request.OrderID
@@ -73,8 +73,8 @@ func (u *flowUnit) refund(ctx context.Context) error {
 	if !ok {
 		return err
 	}
-	ledger, err := refunds.Fold(records)
-	if err != nil {
+	ledger, unreadable := refunds.Fold(records)
+	if unreadable != nil {
 		return nil
 	}
 	r := ledger.ByKey[u.stream]
@@ -116,13 +116,13 @@ func (u *flowUnit) restocked(ctx context.Context, s refund.State) error {
 		if r.Type != event.RefundRestocked {
 			continue
 		}
-		d, err := event.Decode[struct {
+		d, unreadable := event.Decode[struct {
 			Lines []struct {
 				SKU      string
 				Quantity int64
 			}
 		}](r.Event)
-		if err != nil {
+		if unreadable != nil {
 			return nil // found by the fold
 		}
 		for _, line := range d.Lines {

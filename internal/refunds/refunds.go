@@ -103,7 +103,7 @@ type Settlement struct {
 func Reserve(ctx context.Context, log event.StreamAppender, c Claim, at time.Time) (Reservation, error) {
 	var decided Reservation
 	_, err := write(ctx, log, c.Reference, at, func(l Ledger) (key, kind string, data any, err error) {
-		known := false
+		var known bool
 		if decided, known, err = l.decide(c); err != nil || known {
 			return "", "", nil, err
 		}
