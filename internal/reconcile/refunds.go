@@ -19,7 +19,7 @@ func (u *unit) refundedMoney(ctx context.Context, want, net int64) (after int64,
 	}
 	ledger, unreadable := refunds.Fold(records)
 	if unreadable != nil {
-		return want, false, nil // found where it is walked
+		return want, false, nil //nolint:nilerr // found where it is walked
 	}
 	// open may have been made, decided was not to be.
 	open, decided := int64(0), int64(0)
@@ -66,7 +66,7 @@ func (l *look) refundOf(ctx context.Context, id string) (s refund.State, ok bool
 func (u *flowUnit) refund(ctx context.Context) error {
 	s, unreadable := refund.Flow.Fold(refund.State{}, u.records)
 	if unreadable != nil {
-		return nil // found by the views
+		return nil //nolint:nilerr // found by the views
 	}
 	of := s.Request.OrderID
 	records, ok, err := u.read(ctx, event.RefundsStream(of))
@@ -75,7 +75,7 @@ func (u *flowUnit) refund(ctx context.Context) error {
 	}
 	ledger, unreadable := refunds.Fold(records)
 	if unreadable != nil {
-		return nil
+		return nil //nolint:nilerr // found where it is walked
 	}
 	r := ledger.ByKey[u.stream]
 	if s.Paid && (!r.Refunded || r.Amount != s.Amount) {
@@ -123,7 +123,7 @@ func (u *flowUnit) restocked(ctx context.Context, s refund.State) error {
 			}
 		}](r.Event)
 		if unreadable != nil {
-			return nil // found by the fold
+			return nil //nolint:nilerr // found by the fold
 		}
 		for _, line := range d.Lines {
 			slot := event.Escape(s.Request.OrderID) + "/return/" + event.Escape(u.id)
