@@ -67,7 +67,7 @@ func TestAuthorizationOutcomes(t *testing.T) {
 			test.check(t, result.Tail[0])
 			require.Equal(t, s.LastEventID, result.Tail[0].CausationID)
 			require.Equal(t, []string{"authorize as 42/authorize"}, g.calls)
-			require.Equal(t, []payment.Payment{{OrderID: "42", Amount: 1800, Currency: "EUR", Method: "tok_visa"}}, g.paid)
+			require.Equal(t, []payment.Payment{{OrderID: "42", Amount: 1800, Currency: "EUR", Method: "tok_visa", CreatedAt: s.CreatedAt}}, g.paid)
 		})
 	}
 }
