@@ -24,7 +24,14 @@ func sagaJSON(id, status, attention string, steps ...string) string {
 }
 
 func step(name, kind, state string) string {
-	return `{"name":"` + name + `","kind":"` + kind + `","state":"` + state + `","attempts":0,"startedAt":"2026-11-21T18:29:00.000Z","endedAt":"2026-11-21T18:29:00.012Z","error":null}`
+	started, ended := `"2026-11-21T18:29:00.000Z"`, `"2026-11-21T18:29:00.012Z"`
+	switch state {
+	case "pending", "skipped":
+		started, ended = "null", "null"
+	case "running", "compensating":
+		ended = "null"
+	}
+	return `{"name":"` + name + `","kind":"` + kind + `","state":"` + state + `","attempts":0,"startedAt":` + started + `,"endedAt":` + ended + `,"error":null}`
 }
 
 const voidStuck = `{"attention":1,"step":"authorize","undo":true,"error":"the provider does not answer","attempts":4,"nextTry":"2026-11-21T18:31:00.000Z",
