@@ -3,6 +3,7 @@ package order_test
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"net/http/httptest"
 	"os"
@@ -40,7 +41,8 @@ func (g remoteGateway) Settle(ctx context.Context, p payment.Payment, succeeded 
 // oneFaultIn is how often each fault happens: to one request in so many.
 const oneFaultIn = 12
 
-func newRemoteShop(random *rand.Rand) func(t testing.TB) sagatest.World[order.State, *order.Participants] {
+// newRemoteShop makes the worlds of cells. The faults of a cell depend on the seed and the cell's name: cells run in parallel, in any order.
+func newRemoteShop(seed uint64) func(t testing.TB) sagatest.World[order.State, *order.Participants] {
 	return func(t testing.TB) sagatest.World[order.State, *order.Participants] {
 		log, onHandOf := memlog.New(), map[string]int64{shopSKU: onHand}
 		for _, line := range valid().Lines {
@@ -55,7 +57,9 @@ func newRemoteShop(random *rand.Rand) func(t testing.TB) sagatest.World[order.St
 		reference, err := participanttest.New(payments, goods, "")
 		require.NoError(t, err)
 		s := &remoteShop{shop: shop{gateway: provider, log: log}, goods: goods, faults: participanttest.NewFaults(reference)}
-		s.faults.Random(rand.New(rand.NewPCG(random.Uint64(), 0)), oneFaultIn)
+		name := fnv.New64a()
+		_, _ = name.Write([]byte(t.Name()))
+		s.faults.Random(rand.New(rand.NewPCG(seed, name.Sum64())), oneFaultIn)
 		server := httptest.NewServer(s.faults)
 		t.Cleanup(server.Close)
 		t.Cleanup(s.faults.Settle)
@@ -100,7 +104,7 @@ func TestMatrixOverHTTP(t *testing.T) {
 	settings := order.DefaultTiming().Settings(false)
 	settings.Slow = []string{order.StepReserve, order.StepCommit}
 	cells := sagatest.Cells[order.State, *order.Participants]{
-		Flow: &order.Flow, Settings: settings, NewWorld: newRemoteShop(rand.New(rand.NewPCG(uint64(draw), 0))), Once: os.Getenv(wholeMatrix) == "",
+		Flow: &order.Flow, Settings: settings, NewWorld: newRemoteShop(uint64(draw)), Once: os.Getenv(wholeMatrix) == "",
 		Journeys: []sagatest.Journey{
 			{Name: "immediate", Data: placed("tok_visa", again), End: saga.Completed},
 			{Name: "shipment", ID: shopID, Data: placed("tok_visa", ofShop, again, shipped), End: saga.Completed, Arrivals: []sagatest.Arrival{
