@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -101,6 +102,7 @@ func startProcess(l *environment) (*process, error) {
 			// There are no customers, notifications and stock counts here.
 			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
+			&activities.Flow[refund.State, *refund.Participants]{Table: &refund.Flow},
 		},
 		// No reconcile here: it would read the environments' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
