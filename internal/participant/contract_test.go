@@ -70,7 +70,7 @@ func TestPaymentContract(t *testing.T) {
 		Methods: paymenttest.Methods{
 			Approve: "tok_visa", Decline: "tok_insufficient_funds", DeclineCode: "insufficient_funds", Timeout: "tok_timeout",
 			Pending: "tok_pending", CaptureRefused: "tok_capture_refused", CaptureLate: "tok_capture_late",
-			CaptureStuck: "tok_capture_stuck", VoidStuck: "tok_void_stuck", RefundStuck: "tok_refund_stuck",
+			CaptureStuck: "tok_capture_stuck", VoidStuck: "tok_void_stuck", RefundStuck: "tok_refund_stuck", RefundRefused: "tok_refund_refused",
 		},
 	})
 }

@@ -197,7 +197,7 @@ func (p *Payments) Refund(ctx context.Context, key string, pay payment.Payment, 
 	}
 	key = RefundKey(key)
 	_, result, err := p.effect(ctx, "refund", "/refunds/"+key, []string{key}, pay, amount, map[string]payment.State{
-		resultDone: payment.Refunded,
+		resultDone: payment.Refunded, resultRefused: payment.RefundRefused,
 	}, problemsOfDo)
 	return result, err
 }

@@ -46,7 +46,7 @@ func subject(log func(t *testing.T) eventlog.Log, tweak func(*simulator.Config))
 		Methods: paymenttest.Methods{
 			Approve: "tok_visa", Decline: "tok_declined", DeclineCode: "card_declined", Timeout: "tok_timeout",
 			Pending: "tok_pending", CaptureRefused: "tok_capture_refused",
-			CaptureStuck: "tok_capture_stuck", CaptureLate: "tok_capture_late", VoidStuck: "tok_void_stuck", RefundStuck: "tok_refund_stuck",
+			CaptureStuck: "tok_capture_stuck", CaptureLate: "tok_capture_late", VoidStuck: "tok_void_stuck", RefundStuck: "tok_refund_stuck", RefundRefused: "tok_refund_refused",
 		},
 	}
 }

@@ -169,3 +169,21 @@ func testRefunds(t *testing.T, s Subject) {
 	got, err = b.Capture(ctx, p.Key("capture"), p)
 	is(t, payment.Captured, got, err, "the result does not change")
 }
+
+// testRefundRefused tests refunds that the provider refuses permanently: nothing is refunded, and the answer does not change.
+func testRefundRefused(t *testing.T, s Subject) {
+	need(t, s.Methods.RefundRefused != "", "method whose refunds are refused")
+	ctx := context.Background()
+	provider, p := s.Open(t), newPayment(s.Methods.RefundRefused)
+	got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
+	is(t, payment.Authorized, got, err)
+	got, err = provider.Gateways[0].Capture(ctx, p.Key("capture"), p)
+	is(t, payment.Captured, got, err)
+	for _, gateway := range provider.Gateways {
+		got, err = gateway.Refund(ctx, p.Key("refund/1"), p, 1000)
+		is(t, payment.RefundRefused, got, err)
+		require.NotEmpty(t, got.Code)
+		got, err = gateway.Lookup(ctx, p)
+		is(t, payment.Captured, got, err)
+	}
+}

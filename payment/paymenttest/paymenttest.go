@@ -44,6 +44,8 @@ type Methods struct {
 	CaptureRefused string
 	// CaptureStuck, VoidStuck and RefundStuck are authorized; that call always fails.
 	CaptureStuck, VoidStuck, RefundStuck string
+	// RefundRefused is authorized and captured, and its refunds are refused.
+	RefundRefused string
 	// CaptureLate is authorized; its capture times out and happens after the next lookup.
 	CaptureLate string
 }
@@ -74,6 +76,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("Conflicts", func(t *testing.T) { testConflicts(t, s) })
 	t.Run("Refunds", func(t *testing.T) { testRefunds(t, s) })
 	t.Run("Pending", func(t *testing.T) { testPending(t, s) })
+	t.Run("RefundRefused", func(t *testing.T) { testRefundRefused(t, s) })
 	t.Run("Stuck", func(t *testing.T) { testStuck(t, s) })
 	t.Run("LateCapture", func(t *testing.T) { testLateCapture(t, s) })
 	t.Run("Unknown", func(t *testing.T) { testUnknown(t, s) })

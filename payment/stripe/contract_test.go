@@ -22,7 +22,7 @@ func TestContract(t *testing.T) {
 		Methods: paymenttest.Methods{
 			Approve: stripefake.Approve, Decline: stripefake.Decline, DeclineCode: stripefake.DeclineCode, Pending: stripefake.Action,
 			CaptureRefused: stripefake.CaptureRefused, Timeout: stripefake.Timeout,
-			CaptureStuck: stripefake.CaptureStuck, VoidStuck: stripefake.VoidStuck, RefundStuck: stripefake.RefundStuck,
+			CaptureStuck: stripefake.CaptureStuck, VoidStuck: stripefake.VoidStuck, RefundStuck: stripefake.RefundStuck, RefundRefused: stripefake.RefundRefused,
 		},
 	})
 }

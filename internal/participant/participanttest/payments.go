@@ -57,7 +57,7 @@ type paymentBody struct {
 
 var results = map[payment.State]string{
 	payment.Authorized: "done", payment.Captured: "done", payment.Refunded: "done",
-	payment.Refused: "refused", payment.CaptureRefused: "refused", payment.Undone: "undone", payment.Pending: "pending",
+	payment.Refused: "refused", payment.CaptureRefused: "refused", payment.RefundRefused: "refused", payment.Undone: "undone", payment.Pending: "pending",
 }
 
 func answered(r payment.Result, err error) (any, error) {

@@ -34,6 +34,8 @@ const (
 	CaptureStuck = "pm_card_capture_stuck"
 	VoidStuck    = "pm_card_void_stuck"
 	RefundStuck  = "pm_card_refund_stuck"
+	// RefundRefused is authorized, and its refunds fail.
+	RefundRefused = "pm_card_refund_refused"
 )
 
 // DeclineCode is the code with which Decline is refused.
@@ -415,7 +417,7 @@ func (i *Intent) move(operation string, form url.Values) *Error {
 
 func (i *Intent) confirm(method string) *Error {
 	switch method {
-	case Approve, CaptureRefused, Timeout, CaptureStuck, VoidStuck, RefundStuck:
+	case Approve, CaptureRefused, Timeout, CaptureStuck, VoidStuck, RefundStuck, RefundRefused:
 		i.Method = &method
 		i.authorize()
 	case Action:
@@ -473,6 +475,9 @@ func (s *Server) refund(form url.Values) (any, *Error) {
 	s.serial++
 	r := &Refund{
 		ID: fmt.Sprintf("re_%09d", s.serial), Object: "refund", Amount: amount, Currency: i.Currency, Intent: i.ID, Status: s.refundStatus, Metadata: metadataOf(form),
+	}
+	if *i.Method == RefundRefused {
+		r.Status = "failed"
 	}
 	if r.Status == "failed" {
 		r.Failure = "lost_or_stolen_card"
