@@ -16,6 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -26,6 +27,7 @@ func complete() workers.Config {
 		Flows: []workers.Flow{
 			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &activities.Flow[latepayment.State, *latepayment.Participants]{Table: &latepayment.Flow}, &activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
+			&activities.Flow[refund.State, *refund.Participants]{Table: &refund.Flow},
 		},
 		Reconciliation: &activities.Reconciliation{},
 	}
@@ -86,7 +88,7 @@ func TestRegisteredNamesAreStable(t *testing.T) {
 	workers.RegisterReconcile(&r, &r, c.Reconciliation)
 	slices.Sort(r.activities)
 	slices.Sort(r.workflows)
-	require.Equal(t, []string{"CustomerSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "ShortageSaga"}, r.workflows)
+	require.Equal(t, []string{"CustomerSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
 		"customer.Open", "customer.Publish", "customer.Record", "customer.Welcome",
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
@@ -94,6 +96,8 @@ func TestRegisteredNamesAreStable(t *testing.T) {
 		"notice.Open", "notice.Record", "notice.Send",
 		"order.Late", "order.List", "order.Open", "order.Publish", "order.Reconcile", "order.Record", "order.Recover",
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.RefundParcel", "payment.Void",
+		"refund.Late", "refund.List", "refund.Open", "refund.Publish", "refund.Record", "refund.Recover",
+		"refund.refund", "refund.reserve", "refund.reserve.undo", "refund.restock",
 		"shortage.Ask",
 	}, r.activities)
 }
