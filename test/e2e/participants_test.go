@@ -143,6 +143,7 @@ func (p *participantProcess) kill() {
 func TestOrdersOverHTTPParticipants(t *testing.T) {
 	const onHand, orders = 1000, 24
 	s := newStack(t)
+	t.Setenv("TEMPORAL_NAMESPACE", s.registerNamespace()) // reconcile looks at every saga of a namespace
 	p := s.participant(map[string]int64{"tea": onHand, "cup": onHand})
 	s.start()
 

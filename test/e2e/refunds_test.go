@@ -17,6 +17,7 @@ import (
 // requests again, with their keys. Exactly three are refunded.
 func TestRacingRefundsWithAKill(t *testing.T) {
 	s := newStack(t)
+	t.Setenv("TEMPORAL_NAMESPACE", s.registerNamespace()) // reconcile looks at every saga of a namespace
 	s.start()
 	// The gateway does not say at once that it has refunded.
 	id := s.insist(harness.NewOrder(s.sku(10), 1, "tok_refund_late"), "refunded-order")

@@ -23,6 +23,7 @@ const stripeSecret = "whsec_of_the_test"
 // TestStripe: orders whose payments are PaymentIntents of a server that behaves as Stripe documents.
 func TestStripe(t *testing.T) {
 	s := newStack(t)
+	t.Setenv("TEMPORAL_NAMESPACE", s.registerNamespace()) // reconcile looks at every saga of a namespace
 	account := stripefake.New()
 	t.Cleanup(account.Close)
 	settings := []string{

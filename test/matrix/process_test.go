@@ -102,7 +102,7 @@ func startProcess(l *environment) (*process, error) {
 			// There are no customers, notifications and stock counts here.
 			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
-			&activities.Flow[refund.State, *refund.Participants]{Table: &refund.Flow},
+			&activities.Flow[refund.State, *refund.Participants]{Table: &refund.Flow, Settings: l.timing.Settings(l.fast)},
 		},
 		// No reconcile here: it would read the environments' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
