@@ -102,7 +102,12 @@ func startProcess(l *environment) (*process, error) {
 			// There are no customers, notifications and stock counts here.
 			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
-			&activities.Flow[refund.State, *refund.Participants]{Table: &refund.Flow, Settings: l.timing.Settings(l.fast)},
+			// No refunds are requested here; the matrix of sagatest covers their steps.
+			&activities.Flow[refund.State, *refund.Participants]{
+				Table: &refund.Flow, Settings: l.timing.Settings(l.fast), Participants: &refund.Participants{
+					Orders: order.Reader{Log: log}, Refunds: log, Gateway: handleGateway{proc: proc, Simulator: sim}, Stock: struct{ refund.Stock }{},
+				},
+			},
 		},
 		// No reconcile here: it would read the environments' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
