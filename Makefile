@@ -80,6 +80,8 @@ mutants: devstack ## every mutant of the lists in test/matrix, compiled into the
 long: devstack ## 10,000 random sagas, 10,000 waiting ones, and thousands of cancellations, late events and signals
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 90m -count=1 -v -run TestRandomSagas ./test/matrix
+	@$(BIN)/devstack exec -- env ORDERSAGA_OWN_BROKER=1 ORDERSAGA_REQUIRE_STACK=1 \
+	  $(GO) test -timeout 20m -count=1 -v -run 'TestNothingPrivateIsLeft' ./test/e2e
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas|TestACrowd|TestCancellationsAtOnce|TestSignalsOutliveTheirRun' ./test/e2e
 

@@ -274,7 +274,7 @@ func TestSecretsAreFoundInEveryForm(t *testing.T) {
 // TestNothingPrivateIsLeft: after a run with keys for payloads and sealed data, no secret and no personal data is in logs, dumps of goroutines,
 // metrics, traces, errors, settings as they are printed, published events, MongoDB, or Temporal. Without keys the search finds what is stored as it is.
 //
-// Messages that others publish with personal data are the broker's: its files have them until they are written anew.
+// Messages that others publish with personal data are the broker's: its files have them until they are written anew. make long has the broker do that.
 func TestNothingPrivateIsLeft(t *testing.T) {
 	t.Run("without keys", func(t *testing.T) {
 		r := runPrivately(t, false)
@@ -290,6 +290,9 @@ func TestNothingPrivateIsLeft(t *testing.T) {
 	t.Run("with keys", func(t *testing.T) {
 		r := runPrivately(t, true)
 		for place := range r.left {
+			if place == inBroker && !ownBroker {
+				continue
+			}
 			require.Empty(t, r.found(place, slices.Concat(r.personal, r.sent, r.secrets)...), place)
 		}
 		require.Empty(t, r.found(inTemporal, r.sku), "histories are encrypted")
