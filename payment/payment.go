@@ -74,6 +74,36 @@ type Payment struct {
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 }
 
+// MaxAmount is the largest amount: the largest integer that is exact in JSON.
+const MaxAmount = 1<<53 - 1
+
+// Validate reports every field that no gateway accepts. The error is Invalid.
+func (p Payment) Validate() error {
+	var wrong []fault.Field
+	if !event.ValidID(p.OrderID) {
+		wrong = append(wrong, fault.Fieldf("/orderId", "%s", event.IDRule))
+	}
+	if p.Amount < 1 || p.Amount > MaxAmount {
+		wrong = append(wrong, fault.Fieldf("/amount", "must be from 1 to %d, in minor units", int64(MaxAmount)))
+	}
+	if !isCurrency(p.Currency) {
+		wrong = append(wrong, fault.Fieldf("/currency", "must be three capital letters"))
+	}
+	if !event.ValidID(p.Method) {
+		wrong = append(wrong, fault.Fieldf("/method", "%s", event.IDRule))
+	}
+	return fault.NewInvalid("payment", wrong)
+}
+
+func isCurrency(code string) bool {
+	for _, c := range []byte(code) {
+		if c < 'A' || c > 'Z' {
+			return false
+		}
+	}
+	return len(code) == 3
+}
+
 // String returns a name for errors: order 42, giftcard 42.
 func (p Payment) String() string {
 	if p.Flow == "" {

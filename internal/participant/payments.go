@@ -61,37 +61,13 @@ type paymentBody struct {
 	RefundAmount int64  `json:"refundAmount,omitempty"`
 }
 
-// maxAmount is the largest exact JSON number.
-const maxAmount = 1<<53 - 1
-
-// check refuses a payment that the contract does not allow. The error is Invalid.
+// check refuses a payment, and an amount to refund, that the contract does not allow. The error is Invalid.
 func check(p payment.Payment, refund int64) error {
-	var wrong []fault.Field
-	if !event.ValidID(p.OrderID) {
-		wrong = append(wrong, fault.Fieldf("/orderId", "%s", event.IDRule))
-	}
-	if p.Amount < 1 || p.Amount > maxAmount {
-		wrong = append(wrong, fault.Fieldf("/amount", "must be from 1 to %d, in minor units", int64(maxAmount)))
-	}
-	if refund < 1 || refund > maxAmount {
-		wrong = append(wrong, fault.Fieldf("/refundAmount", "must be from 1 to %d, in minor units", int64(maxAmount)))
-	}
-	if !isCurrency(p.Currency) {
-		wrong = append(wrong, fault.Fieldf("/currency", "must be three capital letters"))
-	}
-	if !event.ValidID(p.Method) {
-		wrong = append(wrong, fault.Fieldf("/method", "%s", event.IDRule))
+	wrong := fault.FieldsOf(p.Validate())
+	if refund < 1 || refund > payment.MaxAmount {
+		wrong = append(wrong, fault.Fieldf("/refundAmount", "must be from 1 to %d, in minor units", int64(payment.MaxAmount)))
 	}
 	return fault.NewInvalid("payment", wrong)
-}
-
-func isCurrency(code string) bool {
-	for _, c := range []byte(code) {
-		if c < 'A' || c > 'Z' {
-			return false
-		}
-	}
-	return len(code) == 3
 }
 
 // results of the contract.

@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
 	"github.com/ordersaga/ordersaga/internal/stock"
+	"github.com/ordersaga/ordersaga/payment"
 )
 
 // Warehouse is an inventory service: the stock of the order flow. It has one reservation for each order.
@@ -119,7 +120,7 @@ func bodyOf(orderID string, items []stock.Item) (reservationBody, error) {
 	lines := slices.SortedFunc(slices.Values(items), func(a, b stock.Item) int { return cmp.Compare(a.SKU, b.SKU) })
 	wrong := !event.ValidID(orderID) || len(lines) == 0
 	for n, line := range lines {
-		wrong = wrong || !event.ValidID(line.SKU) || line.Quantity < 1 || line.Quantity > maxAmount || n > 0 && lines[n-1].SKU == line.SKU
+		wrong = wrong || !event.ValidID(line.SKU) || line.Quantity < 1 || line.Quantity > payment.MaxAmount || n > 0 && lines[n-1].SKU == line.SKU
 	}
 	if wrong {
 		return reservationBody{}, fault.New(fault.Invalid, "a reservation requires an order ID and lines with different SKUs and quantities above zero")

@@ -152,7 +152,7 @@ func (s *Simulator) Settle(ctx context.Context, p payment.Payment, succeeded boo
 
 // move validates p, and acts on its book if p is the payment of the book.
 func (s *Simulator) move(ctx context.Context, what string, p payment.Payment, blind bool, decide func(book) (move, error)) (payment.Result, error) {
-	if err := validate(p); err != nil {
+	if err := p.Validate(); err != nil {
 		return payment.Result{}, err
 	}
 	result, err := s.act(ctx, ledgerOf(p), blind, func(b book) (move, error) {
@@ -165,33 +165,4 @@ func (s *Simulator) move(ctx context.Context, what string, p payment.Payment, bl
 		return payment.Result{}, fmt.Errorf("%s the payment of %s: %w", what, p, err)
 	}
 	return result, nil
-}
-
-// maxAmount is the largest exact JSON number.
-const maxAmount = 1<<53 - 1
-
-func validate(p payment.Payment) error {
-	var wrong []fault.Field
-	if !event.ValidID(p.OrderID) {
-		wrong = append(wrong, fault.Fieldf("/orderId", "%s", event.IDRule))
-	}
-	if p.Amount < 1 || p.Amount > maxAmount {
-		wrong = append(wrong, fault.Fieldf("/amount", "must be from 1 to %d, in minor units", int64(maxAmount)))
-	}
-	if !isCurrency(p.Currency) {
-		wrong = append(wrong, fault.Fieldf("/currency", "must be three capital letters"))
-	}
-	if !event.ValidID(p.Method) {
-		wrong = append(wrong, fault.Fieldf("/method", "%s", event.IDRule))
-	}
-	return fault.NewInvalid("payment", wrong)
-}
-
-func isCurrency(code string) bool {
-	for _, c := range []byte(code) {
-		if c < 'A' || c > 'Z' {
-			return false
-		}
-	}
-	return len(code) == 3
 }

@@ -176,7 +176,7 @@ func (g *Gateway) capture(
 }
 
 // cancel cancels the PaymentIntent and returns it as it is afterwards.
-func (g *Gateway) cancel(ctx context.Context, key string, _ payment.Payment, intent *sdk.PaymentIntent) (*sdk.PaymentIntent, error) {
+func (g *Gateway) cancel(ctx context.Context, key string, intent *sdk.PaymentIntent) (*sdk.PaymentIntent, error) {
 	next, replayed, err := write(ctx, key+"/cancel", func(ctx context.Context, params sdk.Params) (*sdk.PaymentIntent, error) {
 		return g.client.V1PaymentIntents.Cancel(ctx, intent.ID, &sdk.PaymentIntentCancelParams{Params: params, CancellationReason: sdk.String("abandoned")})
 	})
@@ -190,7 +190,7 @@ func (g *Gateway) cancel(ctx context.Context, key string, _ payment.Payment, int
 func (g *Gateway) refuse(ctx context.Context, p payment.Payment, intent *sdk.PaymentIntent, code string) (payment.Result, error) {
 	marked, err := g.mark(ctx, p, intent, metadataRefused, code)
 	if err == nil && marked.Status != sdk.PaymentIntentStatusCanceled {
-		marked, err = g.cancel(ctx, p.Key("authorize"), p, marked)
+		marked, err = g.cancel(ctx, p.Key("authorize"), marked)
 	}
 	switch {
 	case err != nil:

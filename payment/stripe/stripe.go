@@ -7,9 +7,7 @@ import (
 	"time"
 
 	sdk "github.com/stripe/stripe-go/v85"
-	"golang.org/x/text/currency"
 
-	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/payment"
 )
@@ -75,21 +73,6 @@ func (g *Gateway) Traits() payment.Traits {
 	return payment.Traits{Name: "stripe", AuthorizationLifetime: authorizationLifetime, KeyLifetime: keyLifetime}
 }
 
-// validate checks a payment. The error is Invalid.
-func validate(p payment.Payment) error {
-	var wrong []fault.Field
-	if !event.ValidID(p.OrderID) {
-		wrong = append(wrong, fault.Fieldf("/orderId", "%s", event.IDRule))
-	}
-	if p.Amount < 1 {
-		wrong = append(wrong, fault.Fieldf("/amount", "must be above zero"))
-	}
-	if _, err := currency.ParseISO(p.Currency); err != nil {
-		wrong = append(wrong, fault.Fieldf("/currency", "must be an ISO 4217 code"))
-	}
-	return fault.NewInvalid("payment", wrong)
-}
-
 // Authorize implements payment.Gateway. The key is not used: a payment is authorized once, with keys that Void and Lookup can derive too.
 func (g *Gateway) Authorize(ctx context.Context, _ string, p payment.Payment) (payment.Result, error) {
 	return g.settle(ctx, p, "authorize", func(intent *sdk.PaymentIntent) (result payment.Result, next *sdk.PaymentIntent, err error) {
@@ -143,7 +126,7 @@ func (g *Gateway) Void(ctx context.Context, key string, p payment.Payment) (paym
 			result, err = g.refuse(ctx, p, intent, code)
 			return result, nil, err
 		}
-		next, err = g.cancel(ctx, key, p, intent)
+		next, err = g.cancel(ctx, key, intent)
 		return result, next, err
 	})
 }
@@ -171,7 +154,7 @@ func (g *Gateway) Lookup(ctx context.Context, p payment.Payment) (payment.Result
 
 // ClientSecret implements payment.Authenticator.
 func (g *Gateway) ClientSecret(ctx context.Context, p payment.Payment) (secret string, err error) {
-	if err := validate(p); err != nil {
+	if err := p.Validate(); err != nil {
 		return "", err
 	}
 	intent, _, err := g.find(ctx, p)
@@ -188,7 +171,7 @@ const maxStates = 6
 func (g *Gateway) settle(
 	ctx context.Context, p payment.Payment, op string, act func(*sdk.PaymentIntent) (payment.Result, *sdk.PaymentIntent, error),
 ) (payment.Result, error) {
-	if err := validate(p); err != nil {
+	if err := p.Validate(); err != nil {
 		return payment.Result{}, err
 	}
 	intent, code, err := g.find(ctx, p)

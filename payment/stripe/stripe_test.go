@@ -257,7 +257,7 @@ func TestAmountsThatStripeRefuses(t *testing.T) {
 
 // TestUnitsOfCurrencies: amounts are in minor units of ISO 4217, and Stripe has other units for some currencies.
 func TestUnitsOfCurrencies(t *testing.T) {
-	for currency, want := range map[string]int64{"EUR": 1000, "jpy": 1000, "KWD": 1000, "ISK": 100_000, "UGX": 100_000, "MGA": 10} {
+	for currency, want := range map[string]int64{"EUR": 1000, "JPY": 1000, "KWD": 1000, "ISK": 100_000, "UGX": 100_000, "MGA": 10} {
 		a := newAccount(t)
 		p := payment.Payment{OrderID: "order", Amount: 1000, Currency: currency, Method: stripefake.Approve}
 		_, err := a.Authorize(t.Context(), "", p)

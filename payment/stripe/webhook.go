@@ -10,8 +10,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// SignatureHeader is the header with the signature of a webhook.
-const SignatureHeader = "Stripe-Signature"
+// signatureHeader is the header with the signature of a webhook.
+const signatureHeader = "Stripe-Signature"
 
 // Notification is what Stripe reports about a payment of this service. It is a hint: the saga looks the payment up.
 type Notification struct {
@@ -34,7 +34,7 @@ func ReadWebhook(body []byte, signature, secret string) (n Notification, about b
 	received, err := webhook.ConstructEventWithOptions(body, signature, secret, webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
 	if err != nil {
 		if validated := webhook.ValidatePayload(body, signature, secret); validated != nil {
-			return n, false, fault.New(fault.Unauthenticated, "the signature in %s is invalid or older than five minutes", SignatureHeader)
+			return n, false, fault.New(fault.Unauthenticated, "the signature in %s is invalid or older than five minutes", signatureHeader)
 		}
 		return n, false, fault.New(fault.Malformed, "the body is not an event of Stripe")
 	}
