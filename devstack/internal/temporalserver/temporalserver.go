@@ -58,9 +58,10 @@ func Run(ctx context.Context, cfg Config) error {
 		executions: {SQL: cfg.store("executions.db")},
 		visibility: {SQL: cfg.store("visibility.db")},
 	}
-	if err := prepare(stores, cfg.Namespace); err != nil {
+	if err := prepare(ctx, stores, cfg.Namespace); err != nil {
 		return err
 	}
+	stores[visibility].SQL.PluginName = visibilityPlugin
 	logger := log.NewZapLogger(log.BuildZapLogger(log.Config{Stdout: true, Level: "warn", Format: "console"}))
 	server, err := temporal.NewServer(
 		temporal.WithConfig(cfg.server(stores)),
@@ -133,7 +134,7 @@ func (c Config) store(name string) *config.SQL {
 	}
 }
 
-func prepare(stores map[string]config.DataStore, namespace string) error {
+func prepare(ctx context.Context, stores map[string]config.DataStore, namespace string) error {
 	for name, store := range stores {
 		_, err := os.Stat(store.SQL.DatabaseName)
 		if err == nil {
@@ -142,7 +143,7 @@ func prepare(stores map[string]config.DataStore, namespace string) error {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("open %s database: %w", name, err)
 		}
-		if err := makeDatabase(*store.SQL); err != nil {
+		if err := makeDatabase(ctx, *store.SQL); err != nil {
 			return fmt.Errorf("make %s database: %w", name, err)
 		}
 	}
@@ -159,7 +160,7 @@ func prepare(stores map[string]config.DataStore, namespace string) error {
 
 // makeDatabase sets the schema up under another name first: a file with the
 // right name is complete, even when the process is killed half way.
-func makeDatabase(store config.SQL) error {
+func makeDatabase(ctx context.Context, store config.SQL) error {
 	final := store.DatabaseName
 	draft := final + ".draft"
 	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -171,6 +172,9 @@ func makeDatabase(store config.SQL) error {
 	store.ConnectAttributes = maps.Clone(store.ConnectAttributes)
 	store.ConnectAttributes["journal_mode"] = "memory"
 	if err := sqlite.SetupSchema(&store); err != nil {
+		return err
+	}
+	if err := reduceVisibility(ctx, store); err != nil {
 		return err
 	}
 	return os.Rename(draft, final)
