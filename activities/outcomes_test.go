@@ -132,7 +132,7 @@ func TestOpenReturnsEarlyCancellations(t *testing.T) {
 	}
 	result, err := w.outcomes.Open(t.Context(), open)
 	require.NoError(t, err)
-	require.Empty(t, result.Early, "nobody knew an id that was made for the request")
+	require.Empty(t, result.Early, "no client knew an ID that was made for the request")
 
 	state, err := order.Fold(result.Tail)
 	require.NoError(t, err)

@@ -170,16 +170,16 @@ func TestLookupAdoptsFoundState(t *testing.T) {
 		result payment.Result
 		tail   []string
 	}{
-		"nothing":                       {(*world).reserved, found(payment.Absent), nil},
-		"what was undone":               {(*world).reserved, found(payment.Undone), nil},
-		"what is pending still":         {(*world).pending, found(payment.Pending), nil},
-		"what was undone while pending": {(*world).pending, found(payment.Undone), nil},
-		"pending, of which nobody knew": {(*world).reserved, found(payment.Pending), []string{event.PaymentPending}},
-		"authorized":                    {(*world).pending, found(payment.Authorized), []string{event.PaymentAuthorized}},
-		"authorized, its answer lost":   {(*world).reserved, found(payment.Authorized), []string{event.PaymentAuthorized}},
-		"captured":                      {(*world).reserved, found(payment.Captured), []string{event.PaymentAuthorized}},
-		"refused":                       {(*world).reserved, found(payment.Refused), []string{event.PaymentDeclined}},
-		"refused after it was pending":  {(*world).pending, found(payment.Refused), []string{event.PaymentDeclined}},
+		"nothing":                         {(*world).reserved, found(payment.Absent), nil},
+		"what was undone":                 {(*world).reserved, found(payment.Undone), nil},
+		"what is pending still":           {(*world).pending, found(payment.Pending), nil},
+		"what was undone while pending":   {(*world).pending, found(payment.Undone), nil},
+		"pending, which was not recorded": {(*world).reserved, found(payment.Pending), []string{event.PaymentPending}},
+		"authorized":                      {(*world).pending, found(payment.Authorized), []string{event.PaymentAuthorized}},
+		"authorized, its answer lost":     {(*world).reserved, found(payment.Authorized), []string{event.PaymentAuthorized}},
+		"captured":                        {(*world).reserved, found(payment.Captured), []string{event.PaymentAuthorized}},
+		"refused":                         {(*world).reserved, found(payment.Refused), []string{event.PaymentDeclined}},
+		"refused after it was pending":    {(*world).pending, found(payment.Refused), []string{event.PaymentDeclined}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

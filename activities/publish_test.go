@@ -145,7 +145,7 @@ func TestFailedStepStopsItsPublisher(t *testing.T) {
 		result, err := w.outcomes.Record(t.Context(), input)
 		requireFault(t, fault.Unavailable, err)
 		require.Empty(t, result)
-		require.True(t, returned, "it publishes nothing behind the back of the next attempt")
+		require.True(t, returned, "it publishes nothing while the next attempt runs")
 	})
 }
 

@@ -97,7 +97,7 @@ func TestLostRaceReturnsStoredRecords(t *testing.T) {
 		require.Equal(t, []string{event.InventoryReserved}, types(result.Tail))
 		require.Equal(t, w.recordsAfter(s), result.Tail)
 	})
-	t.Run("somebody decided meanwhile", func(t *testing.T) {
+	t.Run("an operator decided meanwhile", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.accepted()
 		w.cancel(s)
@@ -150,7 +150,7 @@ func TestListShowsLongStatuses(t *testing.T) {
 	s := w.accepted()
 	result, err := w.outcomes.Record(t.Context(), in(s, s.Reserved(held("tea", "cup"), now)))
 	require.NoError(t, err)
-	require.Empty(t, w.list.states, "nobody sees a status that is over in milliseconds")
+	require.Empty(t, w.list.states, "a status that lasts milliseconds is not listed")
 
 	s, err = s.Fold(result.Tail)
 	require.NoError(t, err)

@@ -198,7 +198,7 @@ func types(records []event.Record) []string {
 	return types
 }
 
-// behind returns the records of the log after a state.
+// behind returns the records that the log has after a state.
 func (w *world) recordsAfter(s order.State) []event.Record {
 	w.t.Helper()
 	records, err := w.log.Log.Read(w.t.Context(), stream, s.Head.Version, 0)

@@ -120,7 +120,7 @@ func TestResolveErrors(t *testing.T) {
 		}
 		return d, saga.ResolveAnswer{}, fails
 	}
-	fails = fault.New(fault.Unavailable, "nobody works")
+	fails = fault.New(fault.Unavailable, "no worker answers")
 	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry"}`)
 	require.Equal(t, http.StatusServiceUnavailable, a.status)
 	require.Equal(t, "1", a.header.Get("Retry-After"))

@@ -44,7 +44,7 @@ func startDevstack(t *testing.T, args ...string) *devstack {
 		ended: make(chan struct{}),
 		log:   filepath.Join(tmp, "devstack.log"),
 	}
-	// Whoever runs at the same time must not get the same ports.
+	// A process that runs at the same time must not get the same ports.
 	if err := os.MkdirAll(ports.SharedDir(), 0o700); err != nil {
 		t.Fatal(err)
 	}

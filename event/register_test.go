@@ -46,7 +46,7 @@ func TestFlowRegistersItsTypes(t *testing.T) {
 	} {
 		require.Error(t, event.Register([]event.Type{{Name: "parcel.lost", Version: 1, Direction: event.Ledger}, wrong}, nil), "%+v", wrong)
 	}
-	require.Len(t, event.Types(event.Ledger), before, "nothing of it is registered")
+	require.Len(t, event.Types(event.Ledger), before, "a refused registration registers no type")
 	_, ok = event.Find("parcel.lost")
 	require.False(t, ok)
 }

@@ -74,7 +74,7 @@ func TestEveryOldVersionHasAnUpcaster(t *testing.T) {
 		for version := 1; version < typ.Version; version++ {
 			old := oldVersion{typ.Name, version}
 			wanted[old] = true
-			require.Contains(t, upcasters, old, "version %d of %s is still in somebody's log: it needs an upcaster", version, typ.Name)
+			require.Contains(t, upcasters, old, "version %d of %s can still be in a log: it needs an upcaster", version, typ.Name)
 		}
 	}
 	for old := range upcasters {

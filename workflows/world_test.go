@@ -37,7 +37,7 @@ type world struct {
 	timing   order.Timing
 	// skew is by how much the workers' clocks differ from the workflow's.
 	skew time.Duration
-	// inlinePayment tells that the gateway is fast.
+	// inlinePayment: the gateway is fast.
 	inlinePayment bool
 	// slow are steps that run as regular activities.
 	slow []string
@@ -275,7 +275,7 @@ type gateway struct {
 	mu sync.Mutex
 	// answer is what an authorization comes to; Authorized by default.
 	answer payment.State
-	// captureRefused tells that captures are refused.
+	// captureRefused: captures are refused.
 	captureRefused bool
 	// down counts how many more calls of a method fail; a negative number is for ever.
 	down map[string]int
@@ -283,7 +283,7 @@ type gateway struct {
 	doThenFail bool
 	state      payment.State
 	calls      []string
-	// asked tells that the payer was asked; arrived is what came when the payment had been voided, refunds what was given
+	// asked: the payer was asked; arrived is what came when the payment had been voided, refunds what was given
 	// back, by key.
 	asked   bool
 	arrived int64

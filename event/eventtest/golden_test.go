@@ -36,9 +36,9 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 var update = flag.Bool("update", false, "write the golden events that are missing, of the newest versions")
 
-// golden is an event as somebody may still have it: in a log, in a queue.
+// golden is an event as an older version has written it to a log or a queue.
 type golden struct {
-	// Stored is how it stands in a stream; nil for inbound types.
+	// Stored is its form in a stream; nil for inbound types.
 	Stored *event.Record `json:"stored,omitempty"`
 	// Message is how it travels; nil for types that stay in the log.
 	Message *message `json:"message,omitempty"`
@@ -327,7 +327,7 @@ func write(t *testing.T, file string, typ event.Type, data json.RawMessage) []by
 	return raw
 }
 
-// seal makes the record of an event in a stream of its kind, behind the stream's first event.
+// seal makes the record of an event in a stream of its kind, after the stream's first event.
 func seal(t *testing.T, typ event.Type, about, sku string, at time.Time, data json.RawMessage) *event.Record {
 	var stream, opens string
 	switch typ.Producer {

@@ -21,7 +21,7 @@ import (
 // public are the packages that programs of others import.
 var public = []string{"event", "payment", "workflows/saga", "workflows/saga/sagatest", "activities", "runtime"}
 
-// TestPublicPackagesExposeNoInternalTypes: whoever imports a public package can name every type that its exported API has.
+// TestPublicPackagesExposeNoInternalTypes: a module that imports a public package can name every type of its exported API.
 func TestPublicPackagesExposeNoInternalTypes(t *testing.T) {
 	imports := exportData(t, public)
 	for _, name := range public {

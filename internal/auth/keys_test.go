@@ -242,7 +242,7 @@ func (w *world) foreign(name string) string {
 	return key
 }
 
-// TestUnknownKeysCostFewReads: whoever tries keys does not reach the store as often as it tries.
+// TestUnknownKeysCostFewReads: a client that tries keys does not cause a read of the store for each of them.
 func TestUnknownKeysCostFewReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

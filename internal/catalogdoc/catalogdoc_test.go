@@ -163,7 +163,7 @@ func TestMessagesAreAsDescribed(t *testing.T) {
 func sent(t *testing.T, typ event.Type) map[string]any {
 	file := strconv.Itoa(typ.Version) + ".json"
 	if typ.Name == event.PaymentRefunded {
-		// The first one stands in a late stream, which is not published.
+		// The first one belongs to a late stream, which is not published.
 		file = strconv.Itoa(typ.Version) + ".order.json"
 	}
 	raw, err := os.ReadFile(filepath.Join("..", "..", "event", "eventtest", "testdata", "events", typ.Name, file))

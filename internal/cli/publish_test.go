@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// publishArgs runs the command as far as its input goes: nobody listens where it would publish.
+// publishArgs runs the command as far as its input goes: no broker listens at its address.
 func publishArgs(t *testing.T, stdin string, args ...string) error {
 	t.Helper()
 	t.Setenv("AMQP_URL", "amqp://127.0.0.1:1/")

@@ -76,7 +76,7 @@ func TestTailMergesLogAndBusWithoutGapOrDuplicate(t *testing.T) {
 					session++
 				}
 				connected = !connected
-			case 4, 5, 6, 7: // the next one is published; without a connection, or too far behind, the tail does not hear it
+			case 4, 5, 6, 7: // the next one is published; without a connection, or with a full buffer, the tail does not receive it
 				if next < len(published) {
 					if connected && rapid.IntRange(0, 4).Draw(t, "dropped") > 0 {
 						tail.message(t.Context(), published[next])

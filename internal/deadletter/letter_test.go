@@ -57,7 +57,7 @@ func TestLetterHasReadableFields(t *testing.T) {
 	} {
 		l := deadletter.New(deadletter.Letter{Message: c.message}, now)
 		require.Equal(t, []string{c.eventType, c.id, c.subject}, []string{l.Type, l.EventID, l.Subject}, name)
-		require.Equal(t, deadletter.ReasonUnknown, l.Reason, "nobody says why")
+		require.Equal(t, deadletter.ReasonUnknown, l.Reason, "no reason is given")
 		require.Equal(t, now, l.FailedAt.Time, "when it died is not known: it is listed by when it was kept")
 	}
 }
@@ -73,7 +73,7 @@ func TestReasonsAreBounded(t *testing.T) {
 	require.Equal(t, deadletter.ReasonUnknown, l.Reason)
 }
 
-// Whatever is asked for in whatever order, the stream folds, what is settled waits for nobody, and a replay that is sent
+// Whatever is asked for in whatever order, the stream folds, a settled letter accepts no decision, and a replay that is sent
 // was asked for.
 func TestFoldOfAnyHistory(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -90,7 +90,7 @@ func TestFoldOfAnyHistory(t *testing.T) {
 			case 2:
 				_, _ = w.service.Replay(t.Context(), id, r)
 			default:
-				// A replay that breaks off behind its decision.
+				// A replay that ends after its decision.
 				w.fail = func(e event.Entry) error {
 					if e.Type == event.DeadReplayed {
 						return fault.New(fault.Unavailable, "away")
@@ -133,7 +133,7 @@ func TestFoldRefuses(t *testing.T) {
 	_, err := deadletter.State{}.Fold([]event.Record{record(2, event.DeadReceived, "{}")})
 	require.ErrorIs(t, err, fault.ErrMissing, "a gap")
 	_, err = deadletter.State{}.Fold([]event.Record{record(1, event.DeadReplayed, `{"replay":1}`)})
-	require.ErrorIs(t, err, fault.Corrupt, "nobody asked for it")
+	require.ErrorIs(t, err, fault.Corrupt, "no caller asked for it")
 	for _, kind := range []string{event.DeadRetryFailed, event.DeadReplayRequested, event.DeadReplayed, event.DeadDiscarded} {
 		_, err = deadletter.State{}.Fold([]event.Record{record(1, kind, `{"replay":"x","requestId":1,"reason":1}`)})
 		require.ErrorIs(t, err, fault.Malformed, kind)

@@ -16,7 +16,7 @@ import (
 func TestRetryDoesNotRevertDecision(t *testing.T) {
 	p := post(deadletter.ReasonDeliveryLimit, "x")
 	id := deadletter.New(p, now).ID
-	// keep keeps the letter, whose retry fails; somebody acts while it runs.
+	// keep keeps the letter, whose retry fails; an operator acts while it runs.
 	keep := func(act func(w *world)) *world {
 		w := newWorld(t)
 		w.handle = func(context.Context, wire.Message) error {

@@ -65,7 +65,7 @@ func TestInterruptedReplayIsCompleted(t *testing.T) {
 		sent int
 	}{
 		"before the decision": {event.DeadReplayRequested, 1},
-		"behind the send":     {event.DeadReplayed, 2},
+		"after the send":      {event.DeadReplayed, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -185,7 +185,7 @@ func TestListIsRepaired(t *testing.T) {
 	require.Empty(t, items, "and stays right")
 }
 
-// Many at once: there is one decision for each number, and nobody is told that nothing was sent.
+// Many at once: there is one decision for each number, and no caller is told that nothing was sent.
 func TestConcurrentReplays(t *testing.T) {
 	w := newWorld(t)
 	id := w.kept(post(fault.Invalid, "x"))
@@ -217,7 +217,7 @@ func TestMendedMessages(t *testing.T) {
 	}{
 		"its own id":                       {fault.Conflict, withID, wire.Message{MessageID: "m"}, "evt-9"},
 		"the id of a packet":               {fault.Conflict, nest, wire.Message{MessageID: "m"}, "evt-9"},
-		"nobody has heard of it":           {fault.Invalid, without, wire.Message{MessageID: "m"}, "m"},
+		"an unknown letter":                {fault.Invalid, without, wire.Message{MessageID: "m"}, "m"},
 		"its order was not known":          {fault.OrderUnknown, without, wire.Message{MessageID: "m"}, "m"},
 		"it may have had an effect":        {fault.Unavailable, without, wire.Message{MessageID: "m"}, ""},
 		"it was another":                   {fault.Conflict, without, wire.Message{MessageID: "m"}, ""},

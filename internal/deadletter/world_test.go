@@ -134,7 +134,7 @@ func (w *world) types(id string) []string {
 	return types
 }
 
-// status is where a letter stands, by its stream and by the list.
+// status is the status of a letter in its stream and in the list.
 func (w *world) status(id string) deadletter.Status {
 	w.t.Helper()
 	d, err := w.service.Show(w.t.Context(), id)

@@ -269,7 +269,7 @@ func TestNotifiedFollowerReadsAtOnce(t *testing.T) {
 		before := time.Now()
 		head, _, err := log.Append(t.Context(), "order-1", event.Head{}, numbered(1, 1))
 		require.NoError(t, err)
-		require.Equal(t, int64(1), <-versions, "what nobody tells of is found all the same")
+		require.Equal(t, int64(1), <-versions, "an append without a notification is found")
 		require.Equal(t, seldom, time.Since(before))
 		require.Equal(t, int32(1), log.reads.Load())
 

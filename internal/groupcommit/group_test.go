@@ -27,7 +27,7 @@ func TestEachGetsItsOwnResult(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		lanes, most := rapid.IntRange(1, 4).Draw(rt, "lanes"), rapid.IntRange(1, 20).Draw(rt, "most")
 		overtake := time.Duration(rapid.IntRange(0, 3).Draw(rt, "microseconds to overtake")) * time.Microsecond
-		leaveOut := rapid.Bool().Draw(rt, "leaves out what is behind a failure")
+		leaveOut := rapid.Bool().Draw(rt, "leaves out what follows a failure")
 		places := rapid.IntRange(1, 40).Draw(rt, "places")
 		var mu sync.Mutex
 		tried, underWay := map[int]int{}, 0
@@ -138,7 +138,7 @@ func TestSlowRoundTripIsOvertaken(t *testing.T) {
 			}
 		}
 		do(1)
-		require.Equal(t, trip{[]int{1}, 0}, <-trips, "nobody waits when nothing is under way")
+		require.Equal(t, trip{[]int{1}, 0}, <-trips, "a change does not wait when no round trip is under way")
 		do(2, 3, 4)
 		answer <- struct{}{}
 		require.Equal(t, trip{[]int{2, 3, 4}, 0}, <-trips, "they share it")
@@ -177,7 +177,7 @@ func TestSlowRoundTripIsOvertaken(t *testing.T) {
 	})
 }
 
-// As long as a round trip hangs, nobody else waits for it.
+// While a round trip hangs, no other change waits for it.
 func TestHangingRoundTripDelaysOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const overtake = 50 * time.Millisecond

@@ -51,7 +51,7 @@ func TestWaitingChangesShareAnInsert(t *testing.T) {
 		for range 251 {
 			require.NoError(t, <-results)
 		}
-		// The first one went alone or with whoever was there; what is left fits in three batches of a hundred.
+		// The first one went alone or with those that had arrived; what is left fits in three batches of a hundred.
 		require.LessOrEqual(t, gate.Appends()-before, 4)
 		require.Equal(t, int64(251), inventorytest.Audit(t, gate, "A-1").Reserved())
 	})
@@ -92,7 +92,7 @@ func TestHangingAppendIsAbandonedAndReconciled(t *testing.T) {
 		ledger, gate := open(t)
 		held := gate.Hold()
 		got, err := ledger.Reserve(t.Context(), "o-1", "A-1", 7)
-		require.NoError(t, err, "behind the time limit the change is written by another append")
+		require.NoError(t, err, "after the time limit another append writes the change")
 		require.Equal(t, stock.Done, got.Effect)
 		held.Release()
 		require.Equal(t, int64(7), inventorytest.Audit(t, gate, "A-1").Reserved())

@@ -141,8 +141,8 @@ func TestEachGetsItsOwnResult(t *testing.T) {
 			switch {
 			case call.err == nil:
 				for _, d := range call.docs {
-					require.True(rt, c.has[d.DocumentID], "what is confirmed stands there")
-					require.False(rt, planted[d.DocumentID] || confirmed[d.DocumentID], "and nobody else's does in its place")
+					require.True(rt, c.has[d.DocumentID], "a confirmed record is stored")
+					require.False(rt, planted[d.DocumentID] || confirmed[d.DocumentID], "and no other record has its place")
 					confirmed[d.DocumentID] = true
 				}
 			case driver.IsDuplicateKeyError(call.err):
@@ -182,7 +182,7 @@ func TestDuplicateFailsOnlyItsCaller(t *testing.T) {
 					require.Equal(t, []int{1, 8}, c.trips, "the first goes alone, all others share one round trip")
 					require.Zero(t, c.orderedN)
 				} else {
-					require.Equal(t, []int{2, 16, 8}, c.trips, "what comes behind a duplicate is tried again")
+					require.Equal(t, []int{2, 16, 8}, c.trips, "the records after a duplicate are tried again")
 				}
 			})
 		})
@@ -219,7 +219,7 @@ func TestRoundTripIsCancelledWithItsLastCaller(t *testing.T) {
 		require.ErrorIs(t, <-results, context.Canceled)
 		synctest.Wait()
 		require.Equal(t, 1, c.ended)
-		require.Empty(t, c.trips, "what nobody waits for is not sent")
+		require.Empty(t, c.trips, "an append without a waiting caller is not sent")
 
 		// Callers that cancel do not affect those that wait.
 		ctx, leave = context.WithCancel(t.Context())

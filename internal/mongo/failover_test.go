@@ -146,7 +146,7 @@ func appendAfter(t *testing.T, log *Log, head event.Head, key string) {
 	require.Equal(t, []string{"b", "c"}, keysOf(tail))
 }
 
-// TestMissingRecordIsUnavailable: a missing record is no different content. Whoever tries again may find it.
+// TestMissingRecordIsUnavailable: a missing record is not different content. A second read may find it.
 func TestMissingRecordIsUnavailable(t *testing.T) {
 	records := sealedRecords(t)
 	for name, do := range map[string]func(ctx context.Context, log *Log) error{

@@ -158,6 +158,6 @@ func TestResults(t *testing.T) {
 	require.Equal(t, []error{nil, nil}, results(2, nil))
 	unsure := driver.BulkWriteException{WriteErrors: []driver.BulkWriteError{duplicate}, WriteConcernError: &driver.WriteConcernError{Code: 64}}
 	for _, err := range []error{context.DeadlineExceeded, unsure, driver.BulkWriteException{}} {
-		require.Equal(t, []error{err, err}, results(2, err), "nobody's success")
+		require.Equal(t, []error{err, err}, results(2, err), "no entry was stored")
 	}
 }

@@ -75,7 +75,7 @@ func TestMendRebuildsOneEntry(t *testing.T) {
 	require.NoError(t, readmodel.Orders.RebuildEntry(ctx, s, log, "o-002"))
 	_, found, err := s.Get(ctx, "o-002")
 	require.NoError(t, err)
-	require.False(t, found, "an entry of nobody goes")
+	require.False(t, found, "an entry without a stream is removed")
 
 	kept := sample(3, 1, order.StatusAccepted)
 	require.NoError(t, s.Put(ctx, kept))

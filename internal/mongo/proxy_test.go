@@ -139,7 +139,7 @@ func TestConnectionLostBeforeResponse(t *testing.T) {
 	target, err := url.Parse(uri)
 	require.NoError(t, err)
 	if target.Scheme != "mongodb" || target.Port() == "" {
-		t.Skip("the proxy stands before one server without TLS, named with its port")
+		t.Skip("the proxy needs one server without TLS, named with its port")
 	}
 	p := newProxy(t, target.Host)
 	target.Host = p.listener.Addr().String()

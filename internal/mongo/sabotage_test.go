@@ -85,7 +85,7 @@ func TestLostResponse(t *testing.T) {
 			if written == 3 {
 				want = 1
 			}
-			require.Equal(t, want, calls.Load(), "what stands there is not written again")
+			require.Equal(t, want, calls.Load(), "a stored record is not written again")
 		})
 	}
 }
@@ -264,7 +264,7 @@ func TestCollectionEmptiedAtRunTime(t *testing.T) {
 	require.Equal(t, []string{"a"}, keysOf(tail))
 }
 
-// A gap is Unavailable for whoever reads by range, and the end of the stream for whoever probes.
+// A gap is Unavailable for a read by range, and the end of the stream for a probe.
 func TestGapIsNeverSkipped(t *testing.T) {
 	log := newLog(t)
 	_, tail, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a", "b", "c"))

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// header makes the frame of a content header with a content type, a table, and a message id behind it.
+// header makes the frame of a content header with a content type, a table, and a message ID after it.
 func header(table []byte) []byte {
 	payload := binary.BigEndian.AppendUint32(nil, 60<<16)
 	payload = binary.BigEndian.AppendUint64(payload, 0)

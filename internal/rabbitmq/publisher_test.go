@@ -27,7 +27,7 @@ func config(url string, topology rabbitmq.Topology) rabbitmq.Config {
 	}
 }
 
-// confirmTimeout is longer than the broker stands still on a machine that is busy: what is not confirmed until then is
+// confirmTimeout is longer than any pause of the broker on a busy machine: what is not confirmed until then is
 // published again, and many a test counts.
 const confirmTimeout = 30 * time.Second
 
@@ -52,7 +52,7 @@ func startPublisher(t testing.TB, cfg rabbitmq.PublisherConfig) *rabbitmq.Publis
 	return p
 }
 
-// status is where a connection stands when that is printed.
+// status is the state of a connection, for the output.
 func status(of interface{ Status() rabbitmq.Status }) testenv.LazyString {
 	return func() any { return of.Status() }
 }

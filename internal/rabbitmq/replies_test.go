@@ -136,7 +136,7 @@ func TestRequestWithBadReplyToIsHandled(t *testing.T) {
 	waiting := map[string]bool{}
 	for id, replyTo := range map[string]string{
 		"nowhere": "no-such-queue-" + b.topology.Prefix, "itself": b.topology.Inbox(), "no-process": directReply + ".garbage", "none": "",
-		// RabbitMQ 3.10 closes the connection of whoever sends there.
+		// RabbitMQ 3.10 closes the connection of a client that sends there.
 		"gone": directReply + ".g1h2AA5yZXBseUAyNjY5NzQ4NQAACQ8AAAAAZM1bPA==.Ac7eNPsDjL+fAvWvTBbZWA==",
 	} {
 		c.send(b.topology.Exchange, "shipment.dispatched", replyTo, id)

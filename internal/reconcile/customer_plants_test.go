@@ -44,7 +44,7 @@ var customerPlants = []plant{
 			w.registers("c-1")
 			w.others["customer-c-1"] = reconcile.Run{Found: true, Status: "terminated"}
 		}},
-	{name: "a message that nobody says anything about", kind: reconcile.NoticeUnsettled, subject: "welcome-c-1", why: temporalAlone,
+	{name: "a message without an outcome", kind: reconcile.NoticeUnsettled, subject: "welcome-c-1", why: temporalAlone,
 		plant: func(w *world) {
 			w.intends("c-1")
 			w.others["notice-welcome-c-1"] = reconcile.Run{Found: true, Status: "terminated"}

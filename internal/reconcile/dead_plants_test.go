@@ -80,13 +80,13 @@ var deadPlants = []plant{
 func TestAnsweredLettersAreNotReported(t *testing.T) {
 	for name, plant := range map[string]func(w *world){
 		"an event that is no fact":            func(w *world) { w.refused("letter-1", event.OrderCreated, "done", fault.Conflict) },
-		"a fact about nobody's order":         func(w *world) { w.refused("letter-1", event.PaymentSucceeded, "ghost", fault.OrderUnknown) },
+		"a fact about an unknown order":       func(w *world) { w.refused("letter-1", event.PaymentSucceeded, "ghost", fault.OrderUnknown) },
 		"a cancellation that was carried out": func(w *world) { w.refused("letter-1", event.OrderCancellationRequested, "back", fault.OrderUnknown) },
-		"a letter that nobody could have read": func(w *world) {
+		"a letter that cannot be decoded": func(w *world) {
 			w.refused("letter-1", event.PaymentSucceeded, "done", fault.Invalid)
 			w.at = now.Add(time.Minute)
 		},
-		"an early cancellation of nobody's order":    func(w *world) { w.before("ghost") },
+		"an early cancellation of an unknown order":  func(w *world) { w.before("ghost") },
 		"an early cancellation that was carried out": func(w *world) { w.before("back") },
 		"an early cancellation that is on its way": func(w *world) {
 			w.before("done")

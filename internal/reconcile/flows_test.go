@@ -238,7 +238,7 @@ var flowPlants = []flowPlant{
 		w.flow.runs["done"] = reconcile.Run{Found: true, Running: true}
 		w.at = now.Add(time.Hour)
 	}},
-	{"a saga that nobody looks at", reconcile.AttentionForLong, "desk", "", []reconcile.Kind{reconcile.AttentionForLong, reconcile.OrderStalled}, func(w *flowWorld) {
+	{"a saga whose attention has no decision", reconcile.AttentionForLong, "desk", "", []reconcile.Kind{reconcile.AttentionForLong, reconcile.OrderStalled}, func(w *flowWorld) {
 		w.at = now.Add(25 * time.Hour)
 	}},
 	{"an approval that a terminated run was told", reconcile.SignalLost, "wait", "tell wait", nil, func(w *flowWorld) {
@@ -282,7 +282,7 @@ var flowPlants = []flowPlant{
 
 	{"an entry that is missing", reconcile.ListMissing, "done", "mend card-done", nil, func(w *flowWorld) { delete(w.flow.list, "card-done") }},
 	{"an entry of a waiting saga that is missing", reconcile.ListMissing, "wait", "mend card-wait", nil, func(w *flowWorld) { delete(w.flow.list, "card-wait") }},
-	{"an entry that is behind", reconcile.ListBehind, "done", "mend card-done", nil, func(w *flowWorld) {
+	{"an entry of an older version", reconcile.ListBehind, "done", "mend card-done", nil, func(w *flowWorld) {
 		w.list3("card-done", 3)
 	}},
 	{"an entry that is ahead", reconcile.ListAhead, "wait", "mend card-wait", nil, func(w *flowWorld) {

@@ -43,7 +43,7 @@ var latePlants = []plant{
 			w.owes("late")
 			w.lates["late"] = reconcile.Run{Found: true, Status: "terminated"}
 		}},
-	{name: "goods that nobody looks after", kind: reconcile.LateUnsettled, subject: "back", why: temporalAlone,
+	{name: "late goods without a saga", kind: reconcile.LateUnsettled, subject: "back", why: temporalAlone,
 		plant: func(w *world) { w.left("back", order.StatusCancelled) }},
 	{name: "a late saga whose workflow task fails", kind: reconcile.WorkflowFailing, subject: "late", why: temporalAlone,
 		plant: func(w *world) {
@@ -56,13 +56,13 @@ var latePlants = []plant{
 			w.works("late")
 			w.at = now.Add(time.Hour)
 		}},
-	{name: "goods that nobody decides about", kind: reconcile.AttentionForLong, subject: "back", why: temporalAlone,
+	{name: "late goods without a decision", kind: reconcile.AttentionForLong, subject: "back", why: temporalAlone,
 		plant: func(w *world) {
 			w.raiseGoodsAttention("back")
 			w.works("back")
 			w.at = now.Add(25 * time.Hour)
 		}},
-	{name: "late for nobody", kind: reconcile.LateUnfounded, subject: "ghost", audit: "something came late for order ghost",
+	{name: "late for an unknown order", kind: reconcile.LateUnfounded, subject: "ghost", audit: "something came late for order ghost",
 		plant: func(w *world) {
 			w.left("ghost", order.StatusCompleted)
 		}},
@@ -76,7 +76,7 @@ var latePlants = []plant{
 		}},
 	{name: "money that came late and is still there", kind: reconcile.MoneyWrong, subject: "late", audit: "was charged 500 instead of 0",
 		plant: func(w *world) { w.cut("payment-late", 1) }},
-	{name: "money that came and nobody has said so", kind: reconcile.MoneyWrong, subject: "late", audit: "was charged 500 instead of 0",
+	{name: "late money that is not recorded", kind: reconcile.MoneyWrong, subject: "late", audit: "was charged 500 instead of 0",
 		plant: func(w *world) {
 			w.cut("payment-late", 1)
 			delete(w.streams, "late-late")
@@ -86,7 +86,7 @@ var latePlants = []plant{
 			w.cut("payment-late", 1)
 			w.skip("late-late", event.PaymentRefunded, latepayment.StepRefund, false)
 		}},
-	{name: "money that nobody could ask about and that an operator decided about", kind: reconcile.ExceptionOnRecord, subject: "late", audit: "was charged 500 instead of 0",
+	{name: "money without an answer of the gateway, with an intervention", kind: reconcile.ExceptionOnRecord, subject: "late", audit: "was charged 500 instead of 0",
 		plant: func(w *world) {
 			w.owes("late")
 			w.skip("late-late", event.PaymentArrivedLate, latepayment.StepJudge, false)

@@ -143,7 +143,7 @@ var temporalPlants = []plant{
 		plant: func(w *world) { w.run("open", func(r *reconcile.Run) { r.TaskAttempts = 7 }) }},
 	{name: "a workflow task that fails before the first event", kind: reconcile.WorkflowFailing, subject: "early", why: temporalAlone,
 		plant: func(w *world) { w.runs["early"] = reconcile.Run{Found: true, Running: true, TaskAttempts: 7} }},
-	{name: "a workflow task that nobody takes", kind: reconcile.OrderStalled, subject: "open", why: temporalAlone,
+	{name: "a workflow task without a worker", kind: reconcile.OrderStalled, subject: "open", why: temporalAlone,
 		plant: func(w *world) {
 			w.run("open", func(r *reconcile.Run) { r.TaskAttempts, r.TaskSince = 1, now })
 			w.at = now.Add(time.Hour)
@@ -160,9 +160,9 @@ var temporalPlants = []plant{
 			w.runs["done"] = reconcile.Run{Found: true, Running: true}
 			w.at = now.Add(time.Hour)
 		}},
-	{name: "an order that nobody looks at", kind: reconcile.AttentionForLong, subject: "desk", why: temporalAlone,
+	{name: "an attention without a decision", kind: reconcile.AttentionForLong, subject: "desk", why: temporalAlone,
 		plant: func(w *world) { w.at = now.Add(25 * time.Hour) }},
-	{name: "a run that was terminated behind its end", kind: reconcile.EndUnpublished, subject: "done", why: temporalAlone,
+	{name: "a run that was terminated after its end", kind: reconcile.EndUnpublished, subject: "done", why: temporalAlone,
 		plant: func(w *world) { w.runs["done"] = reconcile.Run{Found: true, Status: "terminated"} }},
 }
 
@@ -200,7 +200,7 @@ var moneyPlants = []plant{
 	{name: "authorized after it was voided", kind: reconcile.PaymentContradiction, subject: "back", audit: "is authorized after it was voided",
 		plant: func(w *world) { w.add("payment-back", "authorize/again", event.ChargeAuthorized, nil) },
 		also:  []reconcile.Kind{reconcile.AuthorizedTwice, reconcile.AuthorizationLeftOpen}},
-	{name: "a payment of nobody", kind: reconcile.PaymentWithoutOrder, subject: "ghost", audit: "payment ghost has no order",
+	{name: "a payment without an order", kind: reconcile.PaymentWithoutOrder, subject: "ghost", audit: "payment ghost has no order",
 		plant: func(w *world) {
 			w.streams["payment-ghost"] = w.streams["payment-open"]
 			w.edit("payment-ghost", func(r []event.Record) []event.Record { return r })
@@ -288,9 +288,9 @@ var stockPlants = []plant{
 		plant: func(w *world) {
 			w.add("sku-open", "open/reserve/again", event.StockReserved, with(map[string]any{"reserved": 4}))
 		}},
-	{name: "held behind the end", kind: reconcile.StockHeld, subject: "back", audit: `ended as "order.cancelled" and holds 2`,
+	{name: "held after the end", kind: reconcile.StockHeld, subject: "back", audit: `ended as "order.cancelled" and holds 2`,
 		plant: func(w *world) { w.cut("sku-back", 1) }},
-	{name: "held by nobody", kind: reconcile.StockHeld, subject: "done", audit: "order ghost is not known and holds 1",
+	{name: "held by an unknown order", kind: reconcile.StockHeld, subject: "done", audit: "order ghost is not known and holds 1",
 		plant: func(w *world) {
 			w.add("sku-done", "ghost/reserve", event.StockReserved, with(map[string]any{"orderId": "ghost", "quantity": 1, "reserved": 1}))
 		}},
@@ -339,7 +339,7 @@ var streamPlants = []plant{
 		plant: func(w *world) {
 			w.alter("order-done", 1, func(r *event.Record) { r.Data = changed(r.Data, with(map[string]any{"orderId": "sent"})) })
 		}},
-	{name: "an event behind the end", kind: reconcile.StreamAfterEnd, subject: "order-done", audit: "order done goes on after order.completed",
+	{name: "an event after the end", kind: reconcile.StreamAfterEnd, subject: "order-done", audit: "order done goes on after order.completed",
 		plant: func(w *world) { w.add("order-done", "deliver", event.OrderDelivered, nil) },
 		also:  []reconcile.Kind{reconcile.ListBehind}},
 	{name: "captured before it was decided", kind: reconcile.StreamPivot, subject: "order-done", audit: `payment.captured after ""`,
@@ -381,7 +381,7 @@ var listPlants = []plant{
 		plant: func(w *world) { w.entry("done", func(e *readmodel.Order) { e.Status = order.StatusFailed }) }},
 	{name: "another amount", kind: reconcile.ListDifferent, subject: "open", audit: "the list shows order open as",
 		plant: func(w *world) { w.entry("open", func(e *readmodel.Order) { e.TotalAmount++ }) }},
-	{name: "an entry of nobody", kind: reconcile.ListOrphan, subject: "ghost", audit: "shows order ghost, which has no stream",
+	{name: "an entry without an order", kind: reconcile.ListOrphan, subject: "ghost", audit: "shows order ghost, which has no stream",
 		plant: func(w *world) {
 			w.list["ghost"] = w.list["done"]
 			w.entry("ghost", func(e *readmodel.Order) { e.ID = "ghost" })

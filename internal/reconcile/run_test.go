@@ -103,7 +103,7 @@ func TestRepairMatchesItsReport(t *testing.T) {
 		require.Equal(t, "reconcile-"+v.Stream, stream)
 		require.NotEmpty(t, v.Detail)
 	}
-	require.Equal(t, 3, again.Left(), "they are violations until somebody mends them")
+	require.Equal(t, 3, again.Left(), "they are violations until they are repaired")
 }
 
 func TestFailedRepairKeepsTheViolation(t *testing.T) {

@@ -68,7 +68,7 @@ func TestReservedAmountIsNotReservedAgain(t *testing.T) {
 	require.Equal(t, int64(300), late.Amount, "what arrived late is capped apart from what was captured")
 }
 
-// Readers that are behind, and writers that lose races, never reserve more than there is.
+// Readers with stale data, and writers that lose races, never reserve more than there is.
 func TestConcurrentReservationsStayBelowTheLimit(t *testing.T) {
 	for round := range 50 {
 		log := memlog.New()
@@ -103,7 +103,7 @@ func TestConcurrentReservationsStayBelowTheLimit(t *testing.T) {
 	}
 }
 
-// staleLog answers some reads without the newest records, as a server does that is behind.
+// staleLog answers some reads without the newest records, as a lagging server does.
 type staleLog struct {
 	*memlog.Log
 	missing int64

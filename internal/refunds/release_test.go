@@ -94,7 +94,7 @@ func TestPricedClaimIsReservedWhollyOrNotAtAll(t *testing.T) {
 	require.NoError(t, err, "a refusal records nothing")
 }
 
-// In every interleaving of reservations, releases and refunds, through readers that are behind: no more is reserved than there is, no key reserves or
+// In every interleaving of reservations, releases and refunds, through readers with stale data: no more is reserved than there is, no key reserves or
 // is settled twice, and what is refunded is never released.
 func TestReservationsStayBelowTheLimitInEveryInterleaving(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

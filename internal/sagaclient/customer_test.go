@@ -109,7 +109,7 @@ func TestNextCustomerRunKnowsPublishedVersion(t *testing.T) {
 	}
 	o := &office{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: saga.Result{Version: 3}}
 	require.NoError(t, o.onboard(t, false))
-	require.Nil(t, o.onboards[0].Resume, "nobody is asked about a customer who is new")
+	require.Nil(t, o.onboards[0].Resume, "there is no look-up for a new customer")
 	o.err = errors.New("no server")
 	require.ErrorIs(t, o.onboard(t, true), fault.Unavailable)
 }

@@ -202,9 +202,9 @@ func TestConcurrentlyEndedOrderGetsNoNewRun(t *testing.T) {
 
 func TestPlaceIsUnavailable(t *testing.T) {
 	for name, spoil := range map[string]func(w *world){
-		"without the log":                  func(w *world) { w.log.down = true },
-		"without Temporal":                 func(w *world) { w.temporal.down["start"] = errNoWay },
-		"when nobody says what runs there": func(w *world) { w.ran(tea(), true); w.temporal.down["describe"] = errNoWay },
+		"without the log":  func(w *world) { w.log.down = true },
+		"without Temporal": func(w *world) { w.temporal.down["start"] = errNoWay },
+		"when Temporal does not say what runs there": func(w *world) { w.ran(tea(), true); w.temporal.down["describe"] = errNoWay },
 		"when what ran is gone again": func(w *world) {
 			w.ran(tea(), true)
 			w.temporal.history = &history{}

@@ -39,8 +39,8 @@ func parcels(stream string) Added[parcel, *depot] {
 			Start:    saga.StartWith(func(s *parcel) *address { return &s.Address }, nil),
 			Defaults: map[saga.Deadline]time.Duration{"PARCEL_PACK_DEADLINE": time.Minute, "PARCEL_PICKUP_DEADLINE": time.Hour},
 			Inbound: []saga.Inbound{
-				saga.Starts(event.Type{Name: stream + ".requested", Meaning: "Somebody wants a parcel delivered."}),
-				saga.Cancels(event.Type{Name: stream + ".withdrawn", Meaning: "Somebody wants it back."}),
+				saga.Starts(event.Type{Name: stream + ".requested", Meaning: "A parcel is to be delivered."}),
+				saga.Cancels(event.Type{Name: stream + ".withdrawn", Meaning: "The delivery is cancelled."}),
 				saga.FactFrom[struct{}](event.Type{Name: stream + ".picked_up", Meaning: "The carrier has it."}, nil),
 			},
 			Types: []event.Type{
@@ -153,7 +153,7 @@ func TestRegisterRefuses(t *testing.T) {
 				require.ErrorContains(t, err, want)
 			}
 			_, registered := event.Find("parcel.wrong.packed")
-			require.False(t, registered, "nothing of it is registered")
+			require.False(t, registered, "a refused flow registers no type")
 		})
 	}
 }

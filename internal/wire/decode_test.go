@@ -135,7 +135,7 @@ func TestEventWithoutIDHasStableID(t *testing.T) {
 	require.NotEqual(t, a.ID, decode(`{"data":{"orderId":"A-1","reason":"flood"}}`).ID)
 }
 
-// Two receipts of the same quantity are the same bytes: without an id nobody can know whether the second is a redelivery.
+// Two receipts of the same quantity are the same bytes: without an ID, the second cannot be told from a redelivery.
 func TestAdditiveEventNeedsID(t *testing.T) {
 	for name, c := range map[string]struct {
 		m  wire.Message

@@ -97,7 +97,7 @@ func TestFactWithoutOrderIsRefused(t *testing.T) {
 		"two sets of data":      `{"data":{"orderId":"o-1"},"data":{"orderId":"o-2"}}`,
 		"two types":             `{"type":"shipment.lost","type":"shipment.delivered","orderId":"o-1"}`,
 		"no JSON":               `{"orderId":"o-1"`,
-		"something behind it":   `{"orderId":"o-1"} x`,
+		"text after the object": `{"orderId":"o-1"} x`,
 	} {
 		_, err := wire.Decode(wire.Message{RoutingKey: "shipment.lost", Body: []byte(body)})
 		require.Contains(t, []fault.Code{fault.Invalid, fault.Malformed}, fault.CodeOf(err), name)

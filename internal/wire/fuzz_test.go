@@ -182,7 +182,7 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// marshal makes a JSON object of fields and of pairs of a name and JSON of its own. What is no JSON stands there as a string,
+// marshal makes a JSON object of fields and of pairs of a name and JSON of its own. What is not JSON becomes a string,
 // what is empty not at all.
 func marshal(t *testing.T, fields map[string]any, pairs ...string) []byte {
 	for i := 0; i < len(pairs); i += 2 {

@@ -69,7 +69,7 @@ func TestWebhooks(t *testing.T) {
 	}
 }
 
-// TestWebhooksThatAreRefused: whoever can reach the endpoint could send them.
+// TestWebhooksThatAreRefused: any host that reaches the endpoint could send them.
 func TestWebhooksThatAreRefused(t *testing.T) {
 	now := time.Now()
 	body, signature := signed(t, "payment_intent.canceled", map[string]string{"id": "pi_1"}, secret, now)

@@ -137,7 +137,7 @@ func TestEveryKindOfViolationIsFound(t *testing.T) {
 			return o, s, m
 		}, "was charged 500 instead of 0"},
 		"not charged": {func(o, s, m []fact) ([]fact, []fact, []fact) { return o, s, m[:1] }, "was charged 0 instead of 500"},
-		"an authorization that stands": {func(o, s, m []fact) ([]fact, []fact, []fact) {
+		"an authorization that was not voided": {func(o, s, m []fact) ([]fact, []fact, []fact) {
 			o[3].kind, o[4].kind, o[5].kind, o[6].kind = "order.compensating", "payment.voided", "inventory.released", "order.failed"
 			return o, s, m[:1]
 		}, "stands after order.failed"},

@@ -30,7 +30,7 @@ func TestAStallSeesATextThatIsCut(t *testing.T) {
 	_, err = io.ReadFull(behind, got)
 	require.NoError(t, err)
 	require.Equal(t, first, string(got))
-	_, err = io.WriteString(client, "tured, everything behind")
+	_, err = io.WriteString(client, "tured, the rest")
 	require.NoError(t, err)
 	<-s.Stalled()
 	require.NoError(t, client.Close())

@@ -40,7 +40,7 @@ var bothModes = []string{"immediate", "immediate, regular"}
 // Typical mistakes in orchestrators of this kind. The matrix must fail for each of them.
 var mutants = []mutant{
 	{
-		name: "an undo is owed only for what is recorded", dir: "test/matrix", always: true,
+		name: "only recorded effects are compensated", dir: "test/matrix", always: true,
 		edits: []edit{
 			{"workflows/saga/decide.go", "	case row.Do == nil:\n		return n.k.Has(row.slot())\n", "	case row.Do == nil, !n.k.Has(row.slot()):\n		return n.k.Has(row.slot())\n"},
 		},

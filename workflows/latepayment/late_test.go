@@ -238,7 +238,7 @@ func TestEveryLatePaymentIsSettledOnce(t *testing.T) {
 					Attention: rapid.IntRange(0, 3).Draw(t, "attention"), Note: "why", Reference: "what",
 				})
 				if before.Situation() == latepayment.LookupStuck && d.Action == order.Substitute && w.there()-w.hand < total {
-					// Nobody gives back by hand what has not come.
+					// An operator cannot refund money that has not arrived.
 					w.facts.Resolutions = nil
 					continue
 				}

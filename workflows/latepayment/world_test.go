@@ -168,7 +168,7 @@ func (w *world) settle() {
 	}
 }
 
-// stuck tries once and asks somebody.
+// stuck tries once and needs attention.
 func (w *world) stuck() {
 	w.t.Helper()
 	w.do(true)

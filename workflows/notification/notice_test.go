@@ -71,8 +71,8 @@ func answer(s notification.State, o notification.Outcome, at time.Time) *saga.An
 	return &saga.Answer{After: s.Head.Version, Entry: entry}
 }
 
-// TestMessageIsSentAtMostOnce: runs are broken off wherever it hurts, and still nobody sends what somebody else was about
-// to send, and nobody sends after the message was taken, refused or lost.
+// TestMessageIsSentAtMostOnce: runs end at every point, and no run sends a message that another run was about to send, or
+// one that was accepted, refused or lost.
 func TestMessageIsSentAtMostOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)

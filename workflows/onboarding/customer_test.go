@@ -110,7 +110,7 @@ func TestEveryRunReachesTheSameEnd(t *testing.T) {
 		}
 	}
 	require.NoError(t, onboarding.Flow.Check())
-	require.Equal(t, saga.Close, onboarding.Flow.Decide(onboarding.State{}, saga.Facts{}, start, saga.Settings{}.Of).Kind, "nobody has registered")
+	require.Equal(t, saga.Close, onboarding.Flow.Decide(onboarding.State{}, saga.Facts{}, start, saga.Settings{}.Of).Kind, "no customer has registered")
 }
 
 func TestDamagedStreamIsNotFolded(t *testing.T) {

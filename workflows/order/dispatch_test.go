@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// The goods left although the order was being cancelled: that is for the attention desk, never for nobody.
+// The goods left although the order was being cancelled: the order needs attention.
 func TestDispatchAfterCancelNeedsAttention(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for w.state().ConfirmedAt.IsZero() {
@@ -55,7 +55,7 @@ func TestDecisionsFitOneAppend(t *testing.T) {
 	require.LessOrEqual(t, len(entries), 100)
 }
 
-// Half of the append stands in the log, and the run that knew of the dispatch is gone with its facts.
+// Half of the append is in the log, and the run that knew of the dispatch is gone with its facts.
 func TestRecordedDispatchIsNotCancelled(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for range 10 {

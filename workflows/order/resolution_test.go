@@ -315,7 +315,7 @@ func TestEqualDecisionsAreOne(t *testing.T) {
 	require.Equal(t, first, skip.Identified("order-42", s.Attention, ""))
 	by := skip
 	by.By = "ada"
-	require.Equal(t, first.ID, by.Identified("order-42", s.Attention, "").ID, "whoever sends it")
+	require.Equal(t, first.ID, by.Identified("order-42", s.Attention, "").ID, "the ID does not depend on the sender")
 
 	other := []order.Resolution{skip.Identified("order-42", s.Attention, "k"), {Action: order.Skip, Note: "paid"}, {Action: order.Substitute, Reference: "paid in cash"}}
 	for i, d := range other[1:] {

@@ -24,7 +24,7 @@ type world struct {
 	stock, money slots
 	// undos lists what was undone, in order.
 	undos []order.Step
-	// capture is the answer of the gateway to the capture; captured tells that money was taken.
+	// capture is the answer of the gateway to the capture; captured: money was taken.
 	capture  order.Effect
 	captured bool
 }
@@ -35,7 +35,7 @@ type slots struct {
 	settle string
 }
 
-// attempt is what a participant answers to a Do: what stands, or what it is told to answer now. It never hears of an
+// attempt is what a participant answers to a Do: the recorded outcome, or the answer that the test sets. It never hears of an
 // attempt without an answer.
 func (s *slots) attempt(answer order.Effect) order.Effect {
 	if s.settle == "undone" {
@@ -154,7 +154,7 @@ func (w *world) gone(step order.Step, undo bool) {
 // proveNotCaptured asks the gateway on behalf of an operator. What was captured is adopted.
 func (w *world) proveNotCaptured(s order.State, draw answers) {
 	d, decided := s.Decided(w.facts)
-	require.True(w.t, decided, "nobody asked")
+	require.True(w.t, decided, "no operator has decided")
 	if w.captured {
 		w.outcome(draw.inline(), s.Captured("p1", w.now))
 		return
@@ -166,7 +166,7 @@ func (w *world) proveNotCaptured(s order.State, draw answers) {
 type answers interface {
 	// effect is what a participant answers to an attempt; empty means that the answer is lost.
 	effect(step order.Step) (order.Effect, bool)
-	// inline tells that the step runs inside a workflow task.
+	// inline: the step runs inside a workflow task.
 	inline() bool
 	pending() bool
 }
@@ -248,7 +248,7 @@ func (w *world) undo(s order.State, step order.Step, draw answers) {
 		require.True(w.t, w.stock.undo(), "what is committed is never undone")
 	}
 	if step == order.StepAuthorize && !w.money.undo() {
-		// Captured behind the back of a decision that said it was not: for people.
+		// The payment was captured although the decision says that it was not: an operator decides.
 		require.True(w.t, compensated(s), "what is captured is never undone")
 		w.gone(step, true)
 		return
@@ -334,7 +334,7 @@ func compensated(s order.State) bool { return s.Ending.RequestID != "" }
 func (w *world) checkUndone() {
 	if !w.byHand(order.StepAuthorize, true) {
 		require.False(w.t, w.captured, "an order that did not complete has taken no money")
-		require.False(w.t, w.money.do == order.Done && w.money.settle != "undone", "an authorization stands for ever")
+		require.False(w.t, w.money.do == order.Done && w.money.settle != "undone", "an authorization is never voided")
 	}
 	if !w.byHand(order.StepReserve, true) {
 		require.False(w.t, w.stock.do == order.Done && w.stock.settle != "undone", "stock is held for ever")

@@ -18,7 +18,7 @@ type (
 	output struct{ Answer string }
 )
 
-// participant stands for whoever does the work.
+// participant does the work of the steps.
 type participant struct{}
 
 func (participant) Work(context.Context, input) (output, error) { return output{}, nil }

@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	errUnavailable = temporal.NewApplicationError("nobody is there", "away")
+	errUnavailable = temporal.NewApplicationError("no participant answers", "away")
 	errNo          = temporal.NewNonRetryableApplicationError("never", "no", nil)
 )
 
@@ -29,13 +29,13 @@ type play struct {
 	script []saga.Action
 	// log is what the kit said, in its order.
 	log []string
-	// fast tells that remote calls may run inline; patience is how long before something is raised.
+	// fast: remote calls may run inline; patience is how long before something is raised.
 	fast     bool
 	patience time.Duration
-	// stop makes attempts pointless; moved counts facts. overtaken tells that it comes while an attempt runs.
+	// stop makes attempts pointless; moved counts facts. overtaken: the fact comes while an attempt runs.
 	stop, overtaken bool
 	moved           int
-	// raised tells that Record is for what was raised; raisedAt is when.
+	// raised: Record writes the attention that was raised at raisedAt.
 	raised   bool
 	raisedAt []time.Time
 	drain    saga.Drain
@@ -272,10 +272,10 @@ func TestFactInterruptsAnAttempt(t *testing.T) {
 	require.NoError(t, s.run(t, p, false))
 	require.Equal(t, "close", p.log[len(p.log)-1])
 	require.Less(t, s.env.Now().Sub(before), time.Minute)
-	require.NotContains(t, strings.Join(p.log, "\n"), "gave up", "nobody was told what became of it")
+	require.NotContains(t, strings.Join(p.log, "\n"), "gave up", "the outcome was not reported")
 }
 
-// Nobody waits for a pause when a fact came together with the failure.
+// There is no pause when a fact came together with the failure.
 func TestFactWithFailureIsHandledFirst(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, overtaken: true}
 	s.errs["Unpack"] = []error{errNo}

@@ -99,7 +99,7 @@ func awaitGone(t *testing.T, pid int) {
 	}
 }
 
-// alive counts a zombie as dead: whoever adopted it may take its time.
+// alive counts a zombie as dead: the process that adopted it may reap it later.
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return false

@@ -144,7 +144,7 @@ func TestChooseEndpoints(t *testing.T) {
 	if err != nil || e.API == 0 || e.MongoDB == 0 || e.Temporal != 0 || e.AMQP != 0 || len(said) != 0 {
 		t.Errorf("endpoints %+v, said %q, %v", e, said, err)
 	}
-	// Whoever has the default port: the second choice of it must be another port.
+	// If another process has the default port, the second choice must be another port.
 	one, err := ChooseEndpoints(first, s, true, say)
 	if err != nil {
 		t.Fatal(err)

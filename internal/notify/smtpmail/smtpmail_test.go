@@ -66,7 +66,7 @@ func TestMessageFormat(t *testing.T) {
 	require.Equal(t, "Your order 42 is complete", m.Header("Subject"))
 	require.Equal(t, `"Shop" <orders@example.org>`, m.Header("From"))
 	require.Equal(t, "<"+n.MessageID("completed-42")+">", m.Header("Message-ID"))
-	require.Equal(t, m.Header("Message-ID"), mails[1].Header("Message-ID"), "whoever gets it twice can tell")
+	require.Equal(t, m.Header("Message-ID"), mails[1].Header("Message-ID"), "a recipient can recognize the second copy")
 	require.NotEqual(t, n.MessageID("completed-42"), n.MessageID("completed-43"))
 	require.NotContains(t, m.Header("Message-ID"), "42", "the id tells strangers nothing")
 	require.Equal(t, "auto-generated", m.Header("Auto-Submitted"))
@@ -109,7 +109,7 @@ func TestUnusualAddressesAreAccepted(t *testing.T) {
 }
 
 func TestUnreachableServer(t *testing.T) {
-	c := smtpmail.Config{Host: "127.0.0.1", Port: 1, TLS: smtpmail.None, From: "Shop <orders@example.org>"} // nobody's, and nobody gets it meanwhile
+	c := smtpmail.Config{Host: "127.0.0.1", Port: 1, TLS: smtpmail.None, From: "Shop <orders@example.org>"} // a port that no process gets
 	require.Equal(t, notify.Result{Outcome: notify.NotAccepted}, notifier(t, c).Send(t.Context(), notifytest.Message()))
 }
 
@@ -143,7 +143,7 @@ func TestTLSPolicies(t *testing.T) {
 	}{
 		"mandatory":                        {smtpmail.Mandatory, certified, trusting, notify.Accepted, true},
 		"mandatory and not offered":        {smtpmail.Mandatory, nil, trusting, notify.NotAccepted, false},
-		"mandatory and nobody's":           {smtpmail.Mandatory, certified, nil, notify.NotAccepted, false},
+		"mandatory, unknown authority":     {smtpmail.Mandatory, certified, nil, notify.NotAccepted, false},
 		"opportunistic":                    {smtpmail.Opportunistic, certified, trusting, notify.Accepted, true},
 		"opportunistic and not offered":    {smtpmail.Opportunistic, nil, trusting, notify.Accepted, false},
 		"none":                             {smtpmail.None, certified, trusting, notify.Accepted, false},
