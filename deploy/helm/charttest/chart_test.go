@@ -108,10 +108,11 @@ func TestRequiredValues(t *testing.T) {
 		require.ErrorContains(t, err, "required")
 	}
 	for path, values := range map[string]map[string]any{
-		"auth.issuer":                   change(t, "auth", map[string]any{"mode": "oidc", "audience": "a"}),
-		"auth.audience":                 change(t, "auth", map[string]any{"mode": "keys,oidc", "issuer": "https://a"}),
-		"ingress.host":                  change(t, "ingress", map[string]any{"enabled": true}),
-		"secrets.variables.MONGODB_URI": change(t, "secrets.variables", map[string]any{"MONGODB_URI": nil}),
+		"auth.issuer":                    change(t, "auth", map[string]any{"mode": "oidc", "audience": "a"}),
+		"auth.audience":                  change(t, "auth", map[string]any{"mode": "keys,oidc", "issuer": "https://a"}),
+		"ingress.host":                   change(t, "ingress", map[string]any{"enabled": true}),
+		"secrets.variables.MONGODB_URI":  change(t, "secrets.variables", map[string]any{"MONGODB_URI": nil}),
+		"secrets.variables.PAYLOAD_KEYS": change(t, "codecServer", map[string]any{"enabled": true}),
 	} {
 		_, err := render(t, values)
 		require.ErrorContains(t, err, path)
@@ -140,6 +141,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"api.disruptionBudget.minAvailable":  1,
 		"extraWorkers.payments.queues":       "payments",
 		"extraWorkers.api":                   map[string]any{},
+		"extraWorkers.codec-server":          map[string]any{},
+		"codecServer.hosts":                  []any{"codec.example.com"},
 		"topologySpread.whenUnsatisfiable":   "Ignore",
 		"networkPolicy.egress.mongodb.ports": []any{"mongodb"},
 		"networkPolicy.egress.everything":    map[string]any{"ports": []any{1}},

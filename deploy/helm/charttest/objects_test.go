@@ -149,13 +149,17 @@ func TestObjects(t *testing.T) {
 			names := selected(metav1.LabelSelector{MatchLabels: s.Spec.Selector})
 			require.NotEmpty(t, names, name)
 			if !strings.HasSuffix(name, "-metrics") {
-				require.Len(t, names, 1, "only pods of the API get requests")
-				require.True(t, strings.HasSuffix(names[0], "-api") || strings.HasSuffix(names[0], "-serve"), names[0])
+				require.Len(t, names, 1, "only pods of one role get requests")
+				if strings.HasSuffix(name, "-codec") {
+					require.True(t, strings.HasSuffix(names[0], "-codec-server"), names[0])
+				} else {
+					require.True(t, strings.HasSuffix(names[0], "-api") || strings.HasSuffix(names[0], "-serve"), names[0])
+				}
 			}
 		}
 		for name, p := range of[*networkingv1.NetworkPolicy](all) {
 			names := selected(p.Spec.PodSelector)
-			if strings.HasSuffix(name, "-api") {
+			if strings.HasSuffix(name, "-api") || strings.HasSuffix(name, "-codec") {
 				require.Len(t, names, 1)
 			} else {
 				require.Len(t, names, len(templates), "every pod, so that nothing else gets in or out")
@@ -181,10 +185,12 @@ func TestObjects(t *testing.T) {
 			require.Equal(t, 1, matched, "a pod is scraped once")
 		}
 		for _, i := range of[*networkingv1.Ingress](all) {
-			backend := i.Spec.Rules[0].HTTP.Paths[0].Backend.Service
-			s, ok := of[*corev1.Service](all)[backend.Name]
-			require.True(t, ok)
-			require.Equal(t, s.Spec.Ports[0].Port, backend.Port.Number)
+			for _, rule := range i.Spec.Rules {
+				backend := rule.HTTP.Paths[0].Backend.Service
+				s, ok := of[*corev1.Service](all)[backend.Name]
+				require.True(t, ok, rule.Host)
+				require.Equal(t, s.Spec.Ports[0].Port, backend.Port.Number)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package charttest
 
 import (
 	"bufio"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
@@ -142,6 +143,7 @@ func secretValues(t *testing.T) map[string]string {
 	require.NoError(t, err)
 	return map[string]string{
 		"MONGODB_URI": "mongodb://user:password@mongodb.example.com/?replicaSet=rs0&tls=true", "AMQP_URL": "amqps://user:password@rabbitmq.example.com/",
+		"PAYLOAD_KEYS":                  "a " + base64.StdEncoding.EncodeToString(make([]byte, 32)),
 		"SMTP_URL":                      "smtps://user:password@mail.example.com",
 		"TEMPORAL_TLS_CLIENT_CERT_DATA": string(certificate), "TEMPORAL_TLS_CLIENT_KEY_DATA": string(key),
 		"tls.crt": string(certificate), "tls.key": string(key),
@@ -196,7 +198,7 @@ func TestProcessesAcceptTheirSettings(t *testing.T) {
 			require.NoError(t, err, "%s: %s\n%s", name, args, out)
 			require.NotContains(t, string(out), "user:password")
 		}
-		if role := container.Args[0]; role == "api" || role == "serve" {
+		if role := container.Args[0]; role == "api" || role == "serve" || role == "codec-server" {
 			require.NotEmpty(t, environment(container)["API_AUTH"], name)
 			require.Contains(t, environment(container)["HTTP_HOSTS"], ".orders.svc.cluster.local")
 		}

@@ -35,6 +35,14 @@ consumer: consumer
 {{- range $name, $values := .Values.extraWorkers }}
 {{ $name }}: worker
 {{- end }}
+{{- if .Values.codecServer.enabled }}
+codec-server: codec-server
+{{- end }}
+{{- end }}
+
+{{- /* The roles that serve HTTP requests of clients. */ -}}
+{{- define "ordersaga.serves" -}}
+{{ has . (list "api" "serve" "codec-server") | ternary "true" "" }}
 {{- end }}
 
 {{- define "ordersaga.image" -}}
@@ -48,6 +56,11 @@ consumer: consumer
 {{- $svc := printf "%s.%s.svc" $name .Release.Namespace -}}
 {{- $hosts := list $name (printf "%s.%s" $name .Release.Namespace) $svc (printf "%s.%s" $svc .Values.clusterDomain) -}}
 {{- if .Values.ingress.enabled }}{{ $hosts = append $hosts .Values.ingress.host }}{{ end -}}
+{{- if .Values.codecServer.enabled -}}
+{{- $svc := printf "%s-codec.%s.svc" $name .Release.Namespace -}}
+{{- $hosts = concat $hosts (list (printf "%s-codec" $name) (printf "%s-codec.%s" $name .Release.Namespace) $svc (printf "%s.%s" $svc .Values.clusterDomain)) -}}
+{{- if .Values.ingress.enabled }}{{ with .Values.codecServer.host }}{{ $hosts = append $hosts . }}{{ end }}{{ end -}}
+{{- end -}}
 {{ concat $hosts .Values.hosts | uniq | join "," }}
 {{- end }}
 
@@ -55,7 +68,7 @@ consumer: consumer
 {{- define "ordersaga.env" -}}
 {{- $v := .root.Values -}}
 {{- $env := dict "HTTP_ADDR" "0.0.0.0:8080" "METRICS_ADDR" "0.0.0.0:9090" "LOG_FORMAT" "json" "SHUTDOWN_GRACE" (printf "%ds" (int $v.shutdown.graceSeconds)) -}}
-{{- if has .role (list "api" "serve") -}}
+{{- if include "ordersaga.serves" .role -}}
 {{- $_ := set $env "API_AUTH" $v.auth.mode -}}
 {{- $_ := set $env "HTTP_HOSTS" (include "ordersaga.hosts" .root) -}}
 {{- $_ := set $env "SHUTDOWN_DELAY" (printf "%ds" (int $v.shutdown.delaySeconds)) -}}
@@ -82,7 +95,7 @@ consumer: consumer
 {{- define "ordersaga.pod" -}}
 {{- $root := .root -}}
 {{- $v := .root.Values -}}
-{{- $serves := has .role (list "api" "serve") -}}
+{{- $serves := not (empty (include "ordersaga.serves" .role)) -}}
 {{- $tls := and $serves (not (empty $v.tls.existingSecret)) -}}
 metadata:
   labels:
@@ -223,6 +236,7 @@ spec:
 {{- end -}}
 {{- if not (get .config "TEMPORAL_ADDRESS") }}{{ fail "config.TEMPORAL_ADDRESS is required: host:port of the Temporal frontend" }}{{ end -}}
 {{- if not (get .config "PAYMENT_GATEWAY") }}{{ fail "config.PAYMENT_GATEWAY is required; simulator moves no real money" }}{{ end -}}
+{{- if and .codecServer.enabled (not (get .secrets.variables "PAYLOAD_KEYS")) }}{{ fail "secrets.variables.PAYLOAD_KEYS is required with codecServer.enabled: the key of the Secret with the payload keys" }}{{ end -}}
 {{- if and .ingress.enabled (not .ingress.host) }}{{ fail "ingress.host is required with ingress.enabled" }}{{ end -}}
 {{- end -}}
 {{- end }}
