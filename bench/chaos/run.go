@@ -348,9 +348,9 @@ type finding struct {
 
 // reconcile runs the service's own check until it is content: what was published last may not be noted yet.
 func (r *run) reconcile(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout)
-	defer cancel()
+	var end time.Time
 	for {
+		// One run may take minutes: the MongoDB server of devstack scans collections.
 		out, err := r.command(ctx, "reconcile", "--json")
 		if err == nil {
 			r.result.Reconcile = "content"
@@ -367,7 +367,10 @@ func (r *run) reconcile(ctx context.Context) error {
 			text += fmt.Sprintf("\n  %s %s: %s", f.Kind, f.Subject, f.Detail)
 		}
 		r.result.Reconcile = text
-		if sleep(ctx, progressEvery) != nil {
+		if end.IsZero() {
+			end = time.Now().Add(reconcileTimeout)
+		}
+		if time.Now().After(end) || sleep(ctx, progressEvery) != nil {
 			return fmt.Errorf("reconcile is not content: %s", text)
 		}
 	}
