@@ -6,6 +6,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
@@ -54,6 +55,11 @@ func (s *Service) flows() ([]workers.Flow, error) {
 			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.stores.ledger,
 		},
 		Predecessors: s.sagasOf[refund.Flow.Name],
+	})
+	flows = append(flows, &activities.Flow[dispute.State, *dispute.Participants]{
+		Recorder: recorder, Table: &dispute.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &dispute.Flow),
+		Participants: &dispute.Participants{Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway},
+		Predecessors: s.sagasOf[dispute.Flow.Name],
 	})
 	for _, f := range s.added {
 		one, err := f.worker(s, recorder, s.sagasOf[f.Info().Name])
