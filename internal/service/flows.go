@@ -52,7 +52,7 @@ func (s *Service) flows() ([]workers.Flow, error) {
 	flows = append(flows, &activities.Flow[refund.State, *refund.Participants]{
 		Recorder: recorder, Table: &refund.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &refund.Flow),
 		Participants: &refund.Participants{
-			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.stores.ledger,
+			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.returns(),
 		},
 		Predecessors: s.sagasOf[refund.Flow.Name],
 	})
