@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -11,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/payment/stripe"
 	"github.com/ordersaga/ordersaga/workflows/dispute"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // stripeSource is the source of events that are made of webhooks.
@@ -32,6 +34,9 @@ func (s *Service) stripeWebhook() func(context.Context, []byte, string) error {
 		if err != nil || !about {
 			return err
 		}
+		if repeated, err := s.recorded(ctx, n); err != nil || repeated {
+			return err
+		}
 		events, err := eventsOf(n)
 		if err != nil || len(events) == 0 {
 			s.logger.LogAttrs(ctx, slog.LevelDebug, "a webhook is about a payment of another flow, which asks for its payments itself", slog.String("flow", n.Flow))
@@ -51,6 +56,24 @@ func (s *Service) stripeWebhook() func(context.Context, []byte, string) error {
 		}
 		return nil
 	}
+}
+
+// recorded reports whether an order has recorded what a notification about its payment says. Stripe notifies of every authorization: the saga, or that of
+// late events, would only ask again.
+func (s *Service) recorded(ctx context.Context, n stripe.Notification) (bool, error) {
+	if n.About != stripe.AboutPayment || n.Flow != "" {
+		return false, nil
+	}
+	of, err := order.Reader{Log: s.stores.log}.Load(ctx, n.OrderID)
+	switch {
+	case errors.Is(err, fault.ErrMissing):
+		return false, nil // it may be new
+	case err != nil:
+		return false, err
+	case n.Succeeded:
+		return of.PaymentID == n.PaymentID && of.Has(order.SlotAuthorize, event.PaymentAuthorized), nil
+	}
+	return of.Has(order.SlotAuthorize, event.PaymentDeclined), nil
 }
 
 // eventsOf are the events of a webhook. Stripe may report the end of a dispute first: every webhook about a dispute begins its saga.

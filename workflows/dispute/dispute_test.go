@@ -180,6 +180,64 @@ func TestDisputesAndRefunds(t *testing.T) {
 	})
 }
 
+// holds reports what is wrong with the refund ledger when a dispute has ended.
+func (s *shop) holds(end dispute.State) error {
+	ledger, err := refunds.Load(context.Background(), s.log, orderID)
+	if err != nil {
+		return err
+	}
+	want := int64(0)
+	if hand, byHand := end.Settled(dispute.StepDispute, false); end.Result == dispute.Lost || byHand && hand.Action == saga.Substitute {
+		want = end.Request.Amount
+	}
+	_, byHand := end.Settled(dispute.StepBlock, false)
+	_, kept := end.Settled(dispute.StepUnblock, false)
+	if got := ledger.Reserved[refunds.Captured]; got != want && !byHand && !kept {
+		return fmt.Errorf("%d are reserved after the dispute, and not %d", got, want)
+	}
+	return nil
+}
+
+// cells are the ways that disputes go.
+func cells() sagatest.Cells[dispute.State, *dispute.Participants] {
+	closed := func(result string) []sagatest.Arrival {
+		return []sagatest.Arrival{{Row: dispute.StepDispute, Payload: saga.Fact{
+			Type: event.PaymentDisputeClosed, ID: "e-1", Cause: "e-1", Data: []byte(`{"result":"` + result + `"}`),
+		}}}
+	}
+	of := dispute.Request{OrderID: orderID, Amount: 400, Reason: "fraudulent"}
+	return sagatest.Cells[dispute.State, *dispute.Participants]{
+		Flow: &dispute.Flow,
+		NewWorld: func(testing.TB) sagatest.World[dispute.State, *dispute.Participants] {
+			s := newShop()
+			return sagatest.World[dispute.State, *dispute.Participants]{Participants: s.Participants, Holds: s.holds}
+		},
+		Journeys: []sagatest.Journey{
+			{Name: "lost", Data: data("42", of), Arrivals: closed(dispute.Lost), End: saga.Completed},
+			{Name: "won", Data: data("42", of), Arrivals: closed(dispute.Won), End: saga.Completed},
+			{Name: "decided", Data: data("42", of), End: saga.Completed},
+			{Name: "refund", Data: data("42", dispute.Request{OrderID: orderID, RefundKey: "made by hand"}), End: saga.Completed},
+		},
+	}
+}
+
+// TestMatrix strikes every step with every fault.
+func TestMatrix(t *testing.T) {
+	all := cells()
+	all.Once = true
+	sagatest.Matrix(t, all)
+}
+
+// TestHistories: runs that an earlier version has started go on with this one. SAGATEST_RECORD=1 records them again, on a Temporal server:
+// bin/devstack exec --only temporal -- env SAGATEST_RECORD=1 go test ./workflows/dispute -run TestHistories
+func TestHistories(t *testing.T) {
+	const dir = "testdata/histories"
+	recorded := cells()
+	recorded.Journeys = recorded.Journeys[:2] // the others wait for a person
+	sagatest.Record(t, dir, recorded)
+	sagatest.Histories(t, dir, &dispute.Flow)
+}
+
 // A late attempt to block has no effect after the dispute has ended.
 func TestLateBlockIsFenced(t *testing.T) {
 	s, r := newShop(), dispute.Request{OrderID: orderID}
