@@ -20,6 +20,9 @@ const (
 	OrderCancellationRequested = "order.cancellation_requested"
 	PaymentSucceeded           = "payment.succeeded"
 	PaymentFailed              = "payment.failed"
+	PaymentDisputed            = "payment.disputed"
+	PaymentDisputeClosed       = "payment.dispute_closed"
+	PaymentRefundFailed        = "payment.refund_failed"
 	ShipmentDispatched         = "shipment.dispatched"
 	ShipmentDelivered          = "shipment.delivered"
 	ShipmentLost               = "shipment.lost"
@@ -63,6 +66,25 @@ const (
 	OrderStepSkipped          = "order.step_skipped"
 	OrderStepSubstituted      = "order.step_substituted"
 	PaymentRefunded           = "payment.refunded"
+
+	DisputeAccepted            = "dispute.accepted"
+	DisputeSettling            = "dispute.settling"
+	DisputeRefundsBlocked      = "dispute.refunds_blocked"
+	DisputeClosed              = "dispute.closed"
+	DisputeRefundsUnblocked    = "dispute.refunds_unblocked"
+	DisputeRefundMade          = "dispute.refund_made"
+	DisputeRefundFailed        = "dispute.refund_failed"
+	DisputeCompensating        = "dispute.compensating"
+	DisputeCompleted           = "dispute.completed"
+	DisputeRejected            = "dispute.rejected"
+	DisputeCancelled           = "dispute.cancelled"
+	DisputeFailed              = "dispute.failed"
+	DisputeCancellationRefused = "dispute.cancellation_refused"
+	DisputeNeedsAttention      = "dispute.needs_attention"
+	DisputeAttentionResolved   = "dispute.attention_resolved"
+	DisputeStepRetried         = "dispute.step_retried"
+	DisputeStepSkipped         = "dispute.step_skipped"
+	DisputeStepSubstituted     = "dispute.step_substituted"
 
 	RefundAccepted            = "refund.accepted"
 	RefundReserved            = "refund.reserved"
@@ -155,6 +177,7 @@ const (
 	ProducerSimulator   = "the payment simulator"
 	ProducerRefunds     = "the refund ledger"
 	ProducerRefundSaga  = "the refund saga"
+	ProducerDisputeSaga = "the dispute saga"
 	ProducerReconcile   = "`ordersaga reconcile`"
 	ProducerDeadLetters = "the dead letter service"
 	ProducerInbox       = "the consumer of the inbox"
@@ -203,6 +226,12 @@ var catalog = []Type{
 		Meaning: "A notification that a pending payment succeeded; the gateway is asked."},
 	{Name: PaymentFailed, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerPayments, Aliases: []string{"PaymentFailed"},
 		Meaning: "A notification that a pending payment failed; the gateway is asked."},
+	{Name: PaymentDisputed, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentDisputed"}, SubjectFields: []string{"orderId"}, IDField: "disputeId",
+		Meaning: "The payer disputes a captured payment. Starts a dispute saga."},
+	{Name: PaymentDisputeClosed, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentDisputeClosed"}, SubjectFields: []string{"disputeId"},
+		Meaning: "The provider has closed a dispute."},
+	{Name: PaymentRefundFailed, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentRefundFailed"}, SubjectFields: []string{"orderId"}, IDField: "disputeId",
+		Meaning: "A refund failed that the provider had accepted; the gateway is asked. Starts a dispute saga."},
 	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerWarehouse, Aliases: []string{"ShipmentDispatched"},
 		Meaning: "The warehouse handed the goods to a carrier."},
 	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerCarrier, Aliases: []string{"ShipmentDelivered"},
@@ -283,6 +312,42 @@ var catalog = []Type{
 	{Name: PaymentRefunded, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "Money was refunded: in a late stream, a late payment; in the stream of an order, a capture of an order that is compensated, or goods that did not arrive."},
 
+	{Name: DisputeAccepted, Version: 1, Direction: Published, Producer: ProducerDisputeSaga,
+		Meaning: "A dispute of a payment, or a failed refund, is reported and its saga runs."},
+	{Name: DisputeSettling, Version: 1, Direction: Published, Producer: ProducerDisputeSaga,
+		Meaning: "The pivot: the dispute stays open until the provider or an operator ends it."},
+	{Name: DisputeRefundsBlocked, Version: 1, Direction: Published, Producer: ProducerDisputeSaga,
+		Meaning: "What is left of the payment is reserved: nothing is refunded while the dispute is open."},
+	{Name: DisputeClosed, Version: 1, Direction: Published, Producer: ProducerDisputeSaga,
+		Meaning: "The payment provider has closed the dispute."},
+	{Name: DisputeRefundsUnblocked, Version: 1, Direction: Published, Producer: ProducerDisputeSaga,
+		Meaning: "Refunds of the payment are possible again, but for what a lost dispute has cost."},
+	{Name: DisputeRefundMade, Version: 1, Direction: Published, Producer: ProducerDisputeSaga,
+		Meaning: "The gateway says that the refund did not fail, or its saga has recorded that."},
+	{Name: DisputeRefundFailed, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"code"},
+		Meaning: "A refund failed that was recorded as made: the money is in the shop's balance again."},
+	{Name: DisputeCompensating, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"detail", "eventIdentity"},
+		Meaning: "The dispute is not handled: it was cancelled."},
+	{Name: DisputeCompleted, Version: 1, Direction: Published, Producer: ProducerDisputeSaga,
+		Meaning: "Terminal: the dispute, or the failed refund, is settled."},
+	{Name: DisputeRejected, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: the dispute was refused."},
+	{Name: DisputeCancelled, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: the dispute was cancelled on request."},
+	{Name: DisputeFailed, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: the dispute failed."},
+	{Name: DisputeCancellationRefused, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"reason", "detail"},
+		Meaning: "A cancellation of the dispute came too late."},
+	{Name: DisputeNeedsAttention, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"error", "attempts", "nextTry"},
+		Meaning: "The dispute needs attention: it is open, a refund has failed, or a step is stuck."},
+	{Name: DisputeAttentionResolved, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"note"},
+		Meaning: "The attention of the dispute is resolved."},
+	{Name: DisputeStepRetried, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"note"},
+		Meaning: "Intervention: a stuck step of the dispute is retried now."},
+	{Name: DisputeStepSkipped, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"note"},
+		Meaning: "Intervention: the dispute, or the failed refund, costs nothing more, or a stuck step is left out."},
+	{Name: DisputeStepSubstituted, Version: 1, Direction: Published, Producer: ProducerDisputeSaga, Detail: []string{"note"},
+		Meaning: "Intervention: the payer has got the money by other means."},
 	{Name: RefundAccepted, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Meaning: "A refund of an order is accepted and its saga runs."},
 	{Name: RefundReserved, Version: 1, Direction: Published, Producer: ProducerRefundSaga,
 		Meaning: "The amount of the refund is computed and reserved in the refund ledger."},

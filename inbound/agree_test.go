@@ -109,6 +109,8 @@ func draw(t *rapid.T) wire.Message {
 			`{"orderId":"42","email":"a"}`},
 		event.StockReceived:  {`{"sku":"42","quantity":12}`, `{"sku":"42","quantity":11}`, `{"sku":"42"}`},
 		event.UserRegistered: {`{"email":"ada@example.com"}`, `{"email":"ada@example.org","username":"Ada"}`, `{"email":"ada"}`},
+		// Sagas of other flows are not played here.
+		event.PaymentDisputed: {`{"orderId":"42","amount":-1}`}, event.PaymentRefundFailed: {`{"orderId":"42","amount":-1}`},
 	}
 	typ := rapid.SampledFrom(event.Types(event.Inbound)).Draw(t, "type").Name
 	of, ok := data[typ]

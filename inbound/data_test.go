@@ -114,12 +114,13 @@ func TestReceiptsNameTheirFields(t *testing.T) {
 
 func TestSignalsIgnoreUnknownFields(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
-		if typ.Name == event.OrderCreated || typ.Name == event.RefundRequested {
+		switch typ.Name {
+		case event.OrderCreated, event.RefundRequested, event.PaymentDisputed, event.PaymentRefundFailed:
 			continue // everything in them is kept
 		}
 		t.Run(typ.Name, func(t *testing.T) {
 			w := newWorld()
-			e := arrived(typ.Name, `{"orderId":"42","sku":"tea","quantity":1,"email":"ada@example.com","depot":{"gate":[1,2]}}`)
+			e := arrived(typ.Name, `{"orderId":"42","sku":"tea","quantity":1,"email":"ada@example.com","disputeId":"dp_1","result":"won","depot":{"gate":[1,2]}}`)
 			require.NoError(t, w.executor.Handle(t.Context(), e))
 			require.Equal(t, 1, len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded))
 		})

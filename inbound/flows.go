@@ -8,6 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -36,7 +37,7 @@ type route struct {
 }
 
 // own are the routes to the flows of this service that have inbound events in their tables.
-var own = NewRoutes(&refund.Flow)
+var own = NewRoutes(&refund.Flow, &dispute.Flow)
 
 // of returns the route of a type.
 func (r Routes) of(eventType string) (route, bool) {
@@ -112,8 +113,8 @@ func (r route) parseEach(e event.Event, o Origin) (Command, error) {
 		if err := json.Unmarshal(raw, &id); err != nil || !event.ValidID(id) {
 			return nil, fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+r.in.IDField, "%s", event.IDRule)})
 		}
-		delete(fields, r.in.IDField)
 	}
+	delete(fields, r.in.IDField) // also null
 	for _, name := range r.in.SubjectFields {
 		delete(fields, name)
 	}

@@ -31,6 +31,24 @@ func TestRefundRequestedStartsOneRefund(t *testing.T) {
 	require.True(t, w.sagas.refunds[0].CallerID, "the same identity with different content is a conflict")
 }
 
+// A provider reports the end of a dispute with the ID of the dispute, and its beginning again and again.
+func TestDisputeEvents(t *testing.T) {
+	w := newWorld()
+	opened := arrived(event.PaymentDisputed, `{"orderId":"42","disputeId":"dp_1","amount":300,"reason":"fraudulent"}`)
+	require.NoError(t, w.executor.Handle(t.Context(), opened))
+	closed := arrived(event.PaymentDisputeClosed, `{"result":"lost"}`)
+	closed.Subject = "dp_1"
+	require.NoError(t, w.executor.Handle(t.Context(), closed))
+	failed := arrived(event.PaymentRefundFailed, `{"orderId":"42","disputeId":"re_1","refundKey":"k","reason":"lost_or_stolen_card"}`)
+	require.NoError(t, w.executor.Handle(t.Context(), failed))
+
+	require.Len(t, w.sagas.refunds, 2)
+	require.Equal(t, "dp_1", w.sagas.refunds[0].ID)
+	require.Equal(t, "re_1", w.sagas.refunds[1].ID)
+	require.Len(t, w.sagas.signals, 1)
+	require.Equal(t, "dp_1", w.sagas.signals[0].orderID)
+}
+
 func TestInvalidRefundIsRefused(t *testing.T) {
 	for _, data := range []string{
 		`{"orderId":"42"}`, `{"orderId":"42","amount":-1}`, `{"orderId":"42","amount":1,"lines":[{"line":1,"quantity":1}]}`,

@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
@@ -108,18 +109,24 @@ type world struct {
 	box      *sealed.Box
 }
 
-// flowSagas starts refunds.
+// flowSagas starts sagas of a flow.
 type flowSagas struct {
 	sagaclient.Sagas
 	*sagas
+	flow saga.Definer
 }
 
 func (s *flowSagas) Start(_ context.Context, r sagaclient.Request) (saga.View, bool, error) {
-	_, err := refund.Flow.ReadStart(r.ID, r.Body, r.At)
+	_, err := s.flow.ReadStart(r.ID, r.Body, r.At)
 	if err == nil {
 		s.refunds = append(s.refunds, r)
 	}
 	return saga.View{}, false, err
+}
+
+func (s *flowSagas) SendFact(_ context.Context, id string, f sagaclient.Fact) error {
+	s.signals = append(s.signals, signal{id, f.Fact.Type, f.Fact})
+	return s.err
 }
 
 func newWorld() *world {
@@ -127,8 +134,11 @@ func newWorld() *world {
 	w.box = sealed.NewBox(w.keys)
 	w.executor = &inbound.Executor{
 		Sagas: w.sagas, Onboard: w.sagas.Onboard, Stock: w.stock, Clock: func() time.Time { return now },
-		Log: w.log, Sealer: w.box, Flows: map[string]sagaclient.Sagas{refund.Flow.Name: &flowSagas{sagas: w.sagas}},
-		Logger: slog.New(slog.DiscardHandler),
+		Log: w.log, Sealer: w.box, Logger: slog.New(slog.DiscardHandler),
+		Flows: map[string]sagaclient.Sagas{
+			refund.Flow.Name:  &flowSagas{sagas: w.sagas, flow: &refund.Flow},
+			dispute.Flow.Name: &flowSagas{sagas: w.sagas, flow: &dispute.Flow},
+		},
 	}
 	return w
 }

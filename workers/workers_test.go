@@ -12,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
@@ -28,6 +29,7 @@ func complete() workers.Config {
 			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &activities.Flow[latepayment.State, *latepayment.Participants]{Table: &latepayment.Flow}, &activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
 			&activities.Flow[refund.State, *refund.Participants]{Table: &refund.Flow},
+			&activities.Flow[dispute.State, *dispute.Participants]{Table: &dispute.Flow},
 		},
 		Reconciliation: &activities.Reconciliation{},
 	}
@@ -88,9 +90,11 @@ func TestRegisteredNamesAreStable(t *testing.T) {
 	workers.RegisterReconcile(&r, &r, c.Reconciliation)
 	slices.Sort(r.activities)
 	slices.Sort(r.workflows)
-	require.Equal(t, []string{"CustomerSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ShortageSaga"}, r.workflows)
+	require.Equal(t, []string{"CustomerSaga", "DisputeSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
 		"customer.Open", "customer.Publish", "customer.Record", "customer.Welcome",
+		"dispute.Late", "dispute.List", "dispute.Open", "dispute.Publish", "dispute.Record", "dispute.Recover",
+		"dispute.block", "dispute.refund", "dispute.unblock",
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"notice.Open", "notice.Record", "notice.Send",

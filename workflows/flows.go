@@ -7,6 +7,7 @@ package workflows
 import (
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
@@ -25,12 +26,13 @@ func Types() map[string]any {
 		notification.Workflow:     notification.Flow.Run,
 		shortage.Workflow:         shortage.Run,
 		refund.Workflow:           refund.Flow.Run,
+		dispute.Workflow:          dispute.Flow.Run,
 	}
 }
 
 // Tables are the flows that are tables, that of orders first.
 func Tables() []saga.Definer {
-	return []saga.Definer{&order.Flow, &latepayment.Flow, &onboarding.Flow, &notification.Flow, &refund.Flow}
+	return []saga.Definer{&order.Flow, &latepayment.Flow, &onboarding.Flow, &notification.Flow, &refund.Flow, &dispute.Flow}
 }
 
 // SearchAttributes are the search attributes of the flows, with their types.

@@ -27,6 +27,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
@@ -142,6 +143,12 @@ func checkStored(t *testing.T, r event.Record) {
 		require.NoError(t, err)
 		require.Equal(t, r.HeadOf(), s.Head)
 		_, err = refund.Flow.Fold(refund.State{}, streamOf(t, event.RefundAccepted, newer))
+		requireTooNew(t, err)
+	case strings.HasPrefix(r.Stream, dispute.Flow.StreamOf("")):
+		s, err := dispute.Flow.Fold(dispute.State{}, streamOf(t, event.DisputeAccepted, r))
+		require.NoError(t, err)
+		require.Equal(t, r.HeadOf(), s.Head)
+		_, err = dispute.Flow.Fold(dispute.State{}, streamOf(t, event.DisputeAccepted, newer))
 		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.ReconcileStream("")):
 		sameData[reconcile.Violation](t, newest)
@@ -308,10 +315,10 @@ func write(t *testing.T, file string, typ event.Type, data json.RawMessage) []by
 		g.Message = &message{ContentType: wire.ContentType, Exchange: wire.Exchange, RoutingKey: typ.Name, Body: body}
 	} else {
 		var about struct {
-			RefundID, OrderID, SKU, CustomerID, Stream string
+			DisputeID, RefundID, OrderID, SKU, CustomerID, Stream string
 		}
 		require.NoError(t, json.Unmarshal(data, &about))
-		g.Stored = seal(t, typ, first(about.RefundID, about.OrderID, about.SKU, about.CustomerID, about.Stream, "about-1"), about.SKU, at, data)
+		g.Stored = seal(t, typ, first(about.DisputeID, about.RefundID, about.OrderID, about.SKU, about.CustomerID, about.Stream, "about-1"), about.SKU, at, data)
 	}
 	if typ.Direction == event.Published {
 		m, err := wire.Encode(*g.Stored)
@@ -335,6 +342,8 @@ func seal(t *testing.T, typ event.Type, about, sku string, at time.Time, data js
 		stream, opens = event.OrderStream(about), event.OrderAccepted
 	case event.ProducerRefundSaga:
 		stream, opens = refund.Flow.StreamOf(about), event.RefundAccepted
+	case event.ProducerDisputeSaga:
+		stream, opens = dispute.Flow.StreamOf(about), event.DisputeAccepted
 	case event.ProducerLateSaga:
 		stream, opens = event.LateStream(about), event.EventLate
 	case event.ProducerStock:

@@ -53,6 +53,7 @@ func (s *service) handler() http.Handler {
 	handle(s, mux, "reserve", "PUT /reservations/{key}", s.reserve)
 	handle(s, mux, "commit", "PUT /reservations/{key}/commit", s.commit)
 	handle(s, mux, "release", "PUT /reservations/{key}/release", s.release)
+	handle(s, mux, "returnGoods", "PUT /reservations/{key}/returns/{refund}", s.returnGoods)
 	handle(s, mux, "findPayment", "GET /payments/{key}", s.findPayment)
 	handle(s, mux, "authorize", "PUT /payments/{key}/authorization", s.authorize)
 	handle(s, mux, "capture", "PUT /payments/{key}/capture", s.capture)

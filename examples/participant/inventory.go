@@ -1,6 +1,9 @@
 package main
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 type line struct {
 	SKU       string `json:"sku"`
@@ -21,14 +24,22 @@ type reservation struct {
 	State  string `json:"state"`
 	Fenced bool   `json:"fenced,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Returns are the goods that came back, by their keys.
+	Returns map[string][]line `json:"returns,omitempty"`
 }
 
 // held are the lines that are not available to others.
 func (r reservation) held() []line {
-	if r.State == "reserved" || r.State == "committed" {
-		return r.Lines
+	if r.State != "reserved" && r.State != "committed" {
+		return nil
 	}
-	return nil
+	held := slices.Clone(r.Lines)
+	for _, lines := range r.Returns {
+		for _, l := range lines {
+			held = append(held, line{SKU: l.SKU, Quantity: -l.Quantity})
+		}
+	}
+	return held
 }
 
 // reservation returns what was decided about a key, unless it was decided about another order.
@@ -120,4 +131,33 @@ func (s *service) release(key, _ string, o order) (object, error) {
 		err = s.save(record{Key: key, Reservation: &r})
 	}
 	return object{"result": "undone"}, err
+}
+
+// returnGoods puts goods that left the stock into stock again, once for each return key.
+func (s *service) returnGoods(key, returnKey string, o order) (object, error) {
+	r, found := s.reservations[key]
+	before, again := r.Returns[returnKey]
+	same := func(a, b line) bool { return a.SKU == b.SKU && a.Quantity == b.Quantity }
+	switch {
+	case found && !r.Fenced && r.OrderID != o.OrderID, again && !slices.EqualFunc(before, o.Lines, same):
+		return nil, conflict("the key was used for other content")
+	case again:
+		return object{"result": "done"}, nil
+	case r.State != "committed":
+		return nil, invalid("the goods have not left the stock")
+	}
+	left := map[string]int64{}
+	for _, l := range r.held() {
+		left[l.SKU] += l.Quantity
+	}
+	for _, l := range o.Lines {
+		if l.Quantity < 1 || l.Quantity > left[l.SKU] {
+			return nil, invalid("less of it has left the stock")
+		}
+	}
+	if r.Returns = maps.Clone(r.Returns); r.Returns == nil {
+		r.Returns = map[string][]line{}
+	}
+	r.Returns[returnKey] = o.Lines
+	return object{"result": "done"}, s.save(record{Key: key, Reservation: &r})
 }

@@ -19,12 +19,14 @@ import (
 // outside are the packages that import a flow's folder, besides the registry (workflows) and the wiring (internal/service): what a new
 // flow does not need. The order has resources, a list and checks of its own; what the others still have here is to become the kit's.
 var outside = map[string][]string{
+	// The routes of its events.
+	"dispute":      {"inbound"},
 	"latepayment":  {"inbound", "internal/reconcile"},
 	"notification": {"inbound"},
 	"onboarding":   {"inbound", "workflows/notification"},
 	"order": {
 		"api", "inbound", "internal/cli", "internal/config", "internal/mongo", "internal/notify/orders", "internal/readmodel",
-		"internal/reconcile", "internal/sagaclient", "workflows/refund", "workflows/shortage",
+		"internal/reconcile", "internal/sagaclient", "workflows/dispute", "workflows/refund", "workflows/shortage",
 	},
 	// The resource of refunds, the route of their event, and the checks against the ledgers.
 	"refund":   {"api", "inbound", "internal/reconcile"},

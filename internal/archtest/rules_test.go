@@ -47,7 +47,7 @@ var rules = []rule{
 		from: "workflows", exactly: true,
 		local: []string{
 			"workflows/saga", "workflows/order", "workflows/latepayment", "workflows/onboarding", "workflows/notification", "workflows/shortage",
-			"workflows/refund", "activities", "internal/trace",
+			"workflows/refund", "workflows/dispute", "activities", "internal/trace",
 		},
 		outside: []string{"go.temporal.io"},
 	},
@@ -64,6 +64,11 @@ var rules = []rule{
 	},
 	mayImport{
 		from:    "workflows/refund",
+		local:   []string{"workflows/saga", "workflows/order", "event", "payment", "internal/fault", "internal/refunds", "internal/text"},
+		outside: []string{},
+	},
+	mayImport{
+		from:    "workflows/dispute",
 		local:   []string{"workflows/saga", "workflows/order", "event", "payment", "internal/fault", "internal/refunds", "internal/text"},
 		outside: []string{},
 	},

@@ -27,3 +27,11 @@ func NewDeadLetters(registry prometheus.Registerer) *prometheus.CounterVec {
 		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
 	}, []string{"reason"})
 }
+
+// NewBreakers registers the states of the breakers of participants, by participant. It panics when they are registered already.
+func NewBreakers(registry prometheus.Registerer) *prometheus.GaugeVec {
+	return promauto.With(registry).NewGaugeVec(prometheus.GaugeOpts{
+		Name: "ordersaga_participant_breaker_state",
+		Help: "State of the breaker of a payment or inventory service over HTTP: 0 lets calls pass, 1 tries one call, 2 lets none pass after several failures in a row. It is 0 without such a service.",
+	}, []string{"participant"})
+}

@@ -58,6 +58,7 @@ func All() ([]Metric, error) {
 	metrics.NewSagas(&c)
 	metrics.NewReconcile(&c)
 	metrics.NewBacklog(&c, metrics.BacklogConfig{})
+	metrics.NewBreakers(&c)
 	metrics.NewCancellations(&c)
 	metrics.NewDeadLetters(&c)
 	metrics.NewExpiredDeadLetters(&c)

@@ -39,8 +39,26 @@ type Config struct {
 	// Failures opens the breaker: so many calls in a row without a definite answer. Default 10. Pause is how long it is open. Default 5 s.
 	Failures uint32
 	Pause    time.Duration
+	// OnBreaker, if set, is called with the state of the breaker: at first, and whenever it changes. It must not block.
+	OnBreaker func(name string, s BreakerState)
 	// Logger default: no logs.
 	Logger *slog.Logger
+}
+
+// BreakerState is the state of a breaker.
+type BreakerState int
+
+// The states.
+const (
+	// BreakerClosed lets calls pass, BreakerHalfOpen one of them, BreakerOpen none.
+	BreakerClosed BreakerState = iota
+	BreakerHalfOpen
+	BreakerOpen
+)
+
+// breakerStates has the states of gobreaker.
+var breakerStates = map[gobreaker.State]BreakerState{
+	gobreaker.StateClosed: BreakerClosed, gobreaker.StateHalfOpen: BreakerHalfOpen, gobreaker.StateOpen: BreakerOpen,
 }
 
 // Validate sets defaults and reports errors. The error is Invalid.
@@ -64,6 +82,9 @@ func (c *Config) Validate() error {
 	c.Failures = cmp.Or(c.Failures, 10)
 	c.Pause = cmp.Or(c.Pause, 5*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	if c.OnBreaker == nil {
+		c.OnBreaker = func(string, BreakerState) {}
+	}
 	return fault.NewInvalid("participant configuration", wrong)
 }
 
@@ -113,6 +134,7 @@ func newClient(c Config) (*client, error) {
 		IsSuccessful: definite,
 		IsExcluded:   func(err error) bool { return errors.Is(err, errAbandoned) },
 		OnStateChange: func(name string, from, to gobreaker.State) {
+			c.OnBreaker(name, breakerStates[to])
 			level := slog.LevelWarn
 			if to == gobreaker.StateClosed {
 				level = slog.LevelInfo
@@ -121,6 +143,7 @@ func newClient(c Config) (*client, error) {
 				slog.String("participant", name), slog.String("before", from.String()), slog.String("state", to.String()))
 		},
 	})
+	c.OnBreaker(c.Name, BreakerClosed)
 	return p, nil
 }
 

@@ -255,6 +255,7 @@ func TestBreaker(t *testing.T) {
 	var sent atomic.Int64
 	var good atomic.Bool
 	arrived, answer := make(chan struct{}, 100), make(chan struct{})
+	var states []participant.BreakerState // the breaker calls one after the other
 	p := payments(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent.Add(1)
 		if !good.Load() {
@@ -266,6 +267,10 @@ func TestBreaker(t *testing.T) {
 		answers(409, problems, `{"code":"settled"}`).ServeHTTP(w, r)
 	}), func(c *participant.Config) {
 		c.Failures, c.Pause, c.Timeout = failures, 20*time.Millisecond, time.Minute
+		c.OnBreaker = func(name string, s participant.BreakerState) {
+			require.Equal(t, "payment", name)
+			states = append(states, s)
+		}
 	})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -305,6 +310,9 @@ func TestBreaker(t *testing.T) {
 	_, err = p.Void(t.Context(), "k", money)
 	require.ErrorIs(t, err, fault.EffectSettled, "a definite answer closes it")
 	require.NoError(t, p.Ready())
+	require.Equal(t, []participant.BreakerState{
+		participant.BreakerClosed, participant.BreakerOpen, participant.BreakerHalfOpen, participant.BreakerClosed,
+	}, states)
 }
 
 // TestTraits: a service that is not what it is configured for is refused.

@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/participant"
 	"github.com/ordersaga/ordersaga/internal/participant/participanttest"
 	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/internal/stock"
 	"github.com/ordersaga/ordersaga/internal/stock/stocktest"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/payment/paymenttest"
@@ -97,4 +98,29 @@ func TestInventoryContract(t *testing.T) {
 			}
 		},
 	})
+}
+
+// TestReturns: goods of a committed reservation return once for each refund, and not more than there were.
+func TestReturns(t *testing.T) {
+	goods, err := participanttest.NewStock(map[string]int64{"tea": 10}, "")
+	require.NoError(t, err)
+	server, err := participanttest.New(nil, goods, secret)
+	require.NoError(t, err)
+	w, err := participant.NewWarehouse(participant.Config{Name: "inventory", URL: serve(t, server).URL, Secrets: []string{secret}, Failures: never})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	ctx, items := t.Context(), []stock.Item{{SKU: "tea", Quantity: 3}}
+	require.ErrorIs(t, w.Return(ctx, "o 1", "r-1", "tea", 1), fault.Invalid, "nothing is committed")
+	_, err = w.Acquire(ctx, stock.ReserveRequest{OrderID: "o 1", Items: items})
+	require.NoError(t, err)
+	require.NoError(t, w.Commit(ctx, "o 1", items))
+	for range 2 {
+		require.NoError(t, w.Return(ctx, "o 1", "r-1", "tea", 1))
+	}
+	require.ErrorIs(t, w.Return(ctx, "o 1", "r-1", "tea", 2), fault.Conflict)
+	require.ErrorIs(t, w.Return(ctx, "o 1", "r-2", "tea", 3), fault.Invalid)
+	require.NoError(t, w.Return(ctx, "o 1", "r-2", "tea", 2))
+	onHand, held := goods.Balance("tea")
+	require.EqualValues(t, 10, onHand)
+	require.Zero(t, held)
 }

@@ -181,3 +181,21 @@ func (w *Warehouse) Commit(ctx context.Context, orderID string, items []stock.It
 var problemsOfCommit = map[string]fault.Code{
 	codeConflict: fault.Conflict, codeSettled: fault.EffectSettled, codeInvalid: fault.Invalid, codeInsufficient: fault.StockInsufficient,
 }
+
+// ReturnKey is the key of goods that a refund returns, in the contract: a UUID.
+func ReturnKey(orderID, refundID, sku string) string {
+	return event.DerivedID("key", "return", event.Escape(orderID), event.Escape(refundID), event.Escape(sku))
+}
+
+// Return puts goods of a committed reservation into stock again, once for each refund and SKU. Invalid if more would be returned than was committed.
+func (w *Warehouse) Return(ctx context.Context, orderID, refundID, sku string, quantity int64) error {
+	body, err := bodyOf(orderID, []stock.Item{{SKU: sku, Quantity: quantity}})
+	if err != nil {
+		return err
+	}
+	out, key, back := &reservationAnswer{}, ReservationKey(orderID), ReturnKey(orderID, refundID, sku)
+	return w.call(ctx, request{
+		operation: "returnGoods", path: "/reservations/" + key + "/returns/" + back, keys: []string{key, back}, body: body, problems: problemsOfDo,
+		complain: func(d *jsondoc.Doc) { out.complain(d, resultDone) },
+	}, out)
+}

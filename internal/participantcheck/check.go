@@ -54,6 +54,9 @@ type Config struct {
 	PendingMethod, CaptureRefusedMethod string
 	// Currency is the currency of every payment.
 	Currency string
+
+	// atOnce, if set, is called with how many requests are sent at once from now on. For tests.
+	atOnce func(n int)
 }
 
 const (

@@ -60,6 +60,8 @@ const (
 	ignoresRefundKeys          fault = "a refund happens twice for one key"
 	comparesNoRefundAmount     fault = "a refund key is used for another amount"
 	refundsTooMuch             fault = "more is refunded than was captured"
+	ignoresReturnKeys          fault = "a return happens twice for one key"
+	returnsTooMuch             fault = "more returns than was committed"
 )
 
 // config has the test's data.
@@ -155,12 +157,16 @@ func TestFaultsAreFound(t *testing.T) {
 		{payment, comparesNoContent, "conflict"},
 		{payment, capturesAnyAmount, "conflict"},
 		{payment, ignoresRefundKeys, "refund"},
+		{inventory, ignoresReturnKeys, "return"},
+		{inventory, returnsTooMuch, "return"},
 		{payment, comparesNoRefundAmount, "refund"},
 		{payment, refundsTooMuch, "refund"},
 	} {
 		t.Run(string(c.service)+": "+string(c.fault), func(t *testing.T) {
 			t.Parallel()
-			cfg := config(c.service, newServer(t, c.fault))
+			url, server := startServer(t, c.fault)
+			cfg := config(c.service, url)
+			cfg.SetAtOnce(server.expect)
 			if c.fault == recordsNothingForAbandoned {
 				cfg.Rules = []string{c.rule} // it waits for every other reservation
 			}

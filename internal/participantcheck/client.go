@@ -30,6 +30,7 @@ var (
 	findReservation = operation{"findReservation", http.MethodGet, "/reservations/{}", "Reservation"}
 	commit          = operation{"commit", http.MethodPut, "/reservations/{}/commit", "DoneResult"}
 	release         = operation{"release", http.MethodPut, "/reservations/{}/release", "UndoneResult"}
+	returnGoods     = operation{"returnGoods", http.MethodPut, "/reservations/{}/returns/{}", "DoneResult"}
 	findPayment     = operation{"findPayment", http.MethodGet, "/payments/{}", "Payment"}
 	authorize       = operation{"authorize", http.MethodPut, "/payments/{}/authorization", "AuthorizeResult"}
 	capture         = operation{"capture", http.MethodPut, "/payments/{}/capture", "CaptureResult"}

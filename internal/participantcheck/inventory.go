@@ -2,6 +2,8 @@ package participantcheck
 
 import (
 	"slices"
+
+	"github.com/google/uuid"
 )
 
 var inventoryRules = []rule{
@@ -62,6 +64,11 @@ var inventoryRules = []rule{
 		contract: "A release wins against its reservation in any order: afterwards nothing is reserved.",
 		fix: "Have both write one record with the key, which is unique: the second one sees what the first one has written, also if both began at the same " +
 			"time.",
+	},
+	{
+		name: "return", play: playReturn,
+		contract: "Goods that were committed return to the stock, once for each return key, and not more than were committed.",
+		fix:      "Store the lines of each return with its key. A repeated request changes nothing; other lines with the same key answer 409 conflict.",
 	},
 	{
 		name: "conflict", play: playReservationConflict,
@@ -198,6 +205,28 @@ func playCommit(p *play) {
 	p.do("the reservation again", "done", s.do())
 	p.do("look it up", "committed", s.find())
 	p.took("it left the stock once", before, known, 1)
+}
+
+func playReturn(p *play) {
+	defer p.cleanup()
+	before, known := p.available()
+	s, first := p.new(3), uuid.NewString()
+	one, two := line{SKU: p.cfg.SKU, Quantity: 1}, line{SKU: p.cfg.SKU, Quantity: 2}
+	p.do("return what was not reserved", "invalid", s.back(first, one))
+	p.do("look up: the return has no effect", "absent", s.find())
+	p.do("reserve", "done", s.do())
+	p.do("return before the commit", "invalid", s.back(first, one))
+	p.do("commit", "done", s.settle())
+	for range 2 {
+		p.do("return one", "done", s.back(first, one))
+	}
+	p.do("the same key with another quantity", "conflict", s.back(first, two))
+	p.do("return one of another order", "conflict", s.with("orderId", "check-another").back(uuid.NewString(), one))
+	p.do("return more than is left", "invalid", s.back(uuid.NewString(), line{SKU: p.cfg.SKU, Quantity: 3}))
+	p.do("look it up", "committed", s.find())
+	p.took("one of three is available again", before, known, 2)
+	p.do("return the rest", "done", s.back(uuid.NewString(), two))
+	p.took("all are available again", before, known, 0)
 }
 
 func playCommitAfterRelease(p *play) {

@@ -104,6 +104,13 @@ func (s subject) refund(key string, amount int64) request {
 	return r
 }
 
+// back is a return of the SKU, of which there is one line.
+func (s subject) back(key string, lines ...line) request {
+	r := s.with("lines", lines).to(returnGoods)
+	r.keys = append(r.keys, key)
+	return r
+}
+
 // held and settled are the states of a subject that is done, and then committed or captured.
 func (s subject) held() string {
 	if s.service == Payment {
@@ -187,6 +194,10 @@ func (p *play) each(step, want string, requests ...request) []answer {
 		return nil
 	}
 	answers, sent := make([]answer, len(requests)), make([][]Exchange, len(requests))
+	if p.cfg.atOnce != nil {
+		p.cfg.atOnce(len(requests))
+		defer p.cfg.atOnce(1)
+	}
 	start := make(chan struct{})
 	var all sync.WaitGroup
 	for i, r := range requests {

@@ -31,6 +31,33 @@ type server struct {
 	records      map[string]*entry
 	seen         map[string]bool
 	payments     int
+	// together is how many requests arrive at once; looked counts those that have looked for their key, and gate opens when all have.
+	together, looked int
+	gate             chan struct{}
+}
+
+// expect says how many requests arrive at once from now on.
+func (s *server) expect(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.together = n
+}
+
+// look waits until all requests that arrive at once have looked for their key. It reports whether this one has found it.
+func (s *server) look(key string) (found bool) {
+	s.mu.Lock()
+	if s.looked == 0 {
+		s.gate = make(chan struct{})
+	}
+	_, found = s.records[key]
+	gate := s.gate
+	if s.looked++; s.looked >= s.together {
+		s.looked = 0
+		close(gate)
+	}
+	s.mu.Unlock()
+	<-gate
+	return found
 }
 
 // entry is a reservation or a payment. do and settle are its slots.
@@ -41,6 +68,7 @@ type entry struct {
 	lacking        []item
 	captureRefused bool
 	refunds        map[string]int64
+	returns        map[string][]item
 	refunded       int64
 	refusal        int
 }
@@ -67,11 +95,16 @@ type object map[string]any
 
 // newServer starts a server with a fault, or with none.
 func newServer(t *testing.T, f fault) string {
+	url, _ := startServer(t, f)
+	return url
+}
+
+func startServer(t *testing.T, f fault) (string, *server) {
 	s := &server{fault: f, available: map[string]int64{"tea": 1000}, records: make(map[string]*entry), seen: make(map[string]bool)}
 	mux := http.NewServeMux()
 	for pattern, operation := range map[string]string{
 		"GET /traits": "describe", "GET /reservations/{key}": "findReservation", "PUT /reservations/{key}": "reserve",
-		"PUT /reservations/{key}/commit": "commit", "PUT /reservations/{key}/release": "release",
+		"PUT /reservations/{key}/commit": "commit", "PUT /reservations/{key}/returns/{refund}": "returnGoods", "PUT /reservations/{key}/release": "release",
 		"GET /payments/{key}": "findPayment", "PUT /payments/{key}/authorization": "authorize", "PUT /payments/{key}/capture": "capture",
 		"PUT /payments/{key}/void": "void", "PUT /payments/{key}/refunds/{refund}": "refund",
 	} {
@@ -79,7 +112,7 @@ func newServer(t *testing.T, f fault) string {
 	}
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
-	return web.URL
+	return web.URL, s
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request, operation string) {
@@ -113,18 +146,13 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, operation string)
 	case decodesIDs:
 		c.OrderID = strings.ReplaceAll(c.OrderID, "%2F", "/")
 	}
-	if s.fault == decidesAtOnce {
-		s.mu.Lock()
-		_, found := s.records[key]
-		s.mu.Unlock()
-		if !found {
-			time.Sleep(2 * time.Millisecond) // the others look meanwhile
-			s.mu.Lock()
-			delete(s.records, key) // each inserts its own
-			s.mu.Unlock()
-		}
-	}
+	found := s.fault != decidesAtOnce || s.look(key)
 	s.deciding.Lock()
+	if !found {
+		s.mu.Lock()
+		delete(s.records, key) // each inserts its own
+		s.mu.Unlock()
+	}
 	status, body := s.decide(operation, key, refundKey, c)
 	s.deciding.Unlock()
 	if s.fault == recordsNothingForAbandoned && operation == "reserve" && body["result"] == "done" {
@@ -218,7 +246,7 @@ func (s *server) decide(operation, key, refundKey string, c content) (int, objec
 	e, found := s.records[key]
 	s.mu.Unlock()
 	if !found {
-		e = &entry{content: c, refunds: make(map[string]int64)}
+		e = &entry{content: c, refunds: make(map[string]int64), returns: make(map[string][]item)}
 		if strings.HasPrefix(operation, "find") {
 			if s.fault == answers404 {
 				return problem(http.StatusNotFound, "not_found")
@@ -228,6 +256,13 @@ func (s *server) decide(operation, key, refundKey string, c content) (int, objec
 	}
 	if strings.HasPrefix(operation, "find") {
 		return ok(s.found(e))
+	}
+	if operation == "returnGoods" {
+		status, code := s.returnGoods(e, refundKey, c)
+		if code != "" {
+			return problem(status, code)
+		}
+		return result("done")
 	}
 	if found && !e.fenced && s.compares(operation) && !e.same(c) {
 		return problem(http.StatusConflict, "conflict")
@@ -331,6 +366,30 @@ func (s *server) take(e *entry, times int64) {
 	for _, l := range e.content.Lines {
 		s.available[l.SKU] -= l.Quantity * times
 	}
+}
+
+// returnGoods has goods return to the stock; code is that of a problem.
+func (s *server) returnGoods(e *entry, key string, c content) (status int, code string) {
+	before, again := e.returns[key]
+	again = again && s.fault != ignoresReturnKeys
+	left := int64(0)
+	for _, l := range e.content.Lines {
+		left += l.Quantity
+	}
+	for _, lines := range e.returns {
+		left -= lines[0].Quantity
+	}
+	switch {
+	case e.content.OrderID != c.OrderID, again && before[0].Quantity != c.Lines[0].Quantity:
+		return http.StatusConflict, "conflict"
+	case again:
+		return http.StatusOK, ""
+	case e.settle != "done", s.fault != returnsTooMuch && c.Lines[0].Quantity > left:
+		return http.StatusUnprocessableEntity, "invalid"
+	}
+	e.returns[key] = c.Lines
+	s.available[c.Lines[0].SKU] += c.Lines[0].Quantity
+	return http.StatusOK, ""
 }
 
 func (s *server) reserve(e *entry, record func()) (int, object) {

@@ -20,6 +20,7 @@
 //     its limit, also under concurrency.
 //   - A reservation holds its amount until it is released, whatever the result of the gateway's call: an unknown outcome may have happened. It is
 //     released only if the money is not refunded: the gateway refused it, or a person decided so. What is refunded is never released.
+//   - A dispute that is open has reserved all that is left. If it is lost, its amount is refunded; otherwise it is released.
 //   - The result of a refund of a lost parcel, a late payment or a compensation is recorded by its saga alone, in the slot that the reservation is
 //     named after. Their reservations are permanent.
 //
@@ -53,6 +54,15 @@ const (
 	reservePrefix = "reserve/"
 	settlePrefix  = "settle/"
 )
+
+// Prefixes of keys: of refunds on request, and of disputes, which reserve what is left of a payment while they are open.
+const (
+	RequestPrefix = "refund-"
+	DisputePrefix = "dispute-"
+)
+
+// OnRequest reports whether a key is that of a refund on request.
+func OnRequest(key string) bool { return strings.HasPrefix(key, RequestPrefix) }
 
 // Claim is a refund to reserve.
 type Claim struct {
@@ -209,6 +219,14 @@ func (l Ledger) fold(records []event.Record) (Ledger, error) {
 		}
 	}
 	return l, nil
+}
+
+// Disputed reports whether a dispute of the payment is open.
+func (l Ledger) Disputed() bool {
+	return slices.ContainsFunc(l.Keys, func(key string) bool {
+		r := l.ByKey[key]
+		return strings.HasPrefix(key, DisputePrefix) && !r.Released && !r.Refunded
+	})
 }
 
 // Left is what can still be reserved of a source.

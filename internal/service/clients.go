@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
@@ -55,7 +56,8 @@ func (s *Service) useSagas(c sagaclient.Config) {
 	s.sagas = sagaclient.New(ofOrders)
 	s.sagasOf = map[string]flowSagas{
 		order.Flow.Name: s.sagas, latepayment.Flow.Name: lateSagas{late, s.sagas}, onboarding.Flow.Name: s.customers, notification.Flow.Name: s.messages,
-		refund.Flow.Name: sagaclient.NewTableClient(c, &refund.Flow, s.stores.log, time.Now),
+		refund.Flow.Name:  sagaclient.NewTableClient(c, &refund.Flow, s.stores.log, time.Now),
+		dispute.Flow.Name: sagaclient.NewTableClient(c, &dispute.Flow, s.stores.log, time.Now),
 	}
 	for _, f := range s.added {
 		s.sagasOf[f.Info().Name] = f.client(c, s.stores.log)

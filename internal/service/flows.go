@@ -6,6 +6,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
@@ -51,9 +52,14 @@ func (s *Service) flows() ([]workers.Flow, error) {
 	flows = append(flows, &activities.Flow[refund.State, *refund.Participants]{
 		Recorder: recorder, Table: &refund.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &refund.Flow),
 		Participants: &refund.Participants{
-			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.stores.ledger,
+			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.returns(),
 		},
 		Predecessors: s.sagasOf[refund.Flow.Name],
+	})
+	flows = append(flows, &activities.Flow[dispute.State, *dispute.Participants]{
+		Recorder: recorder, Table: &dispute.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &dispute.Flow),
+		Participants: &dispute.Participants{Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway},
+		Predecessors: s.sagasOf[dispute.Flow.Name],
 	})
 	for _, f := range s.added {
 		one, err := f.worker(s, recorder, s.sagasOf[f.Info().Name])

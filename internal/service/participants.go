@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/metrics"
 	"github.com/ordersaga/ordersaga/internal/participant"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/payment/stripe"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -28,8 +32,15 @@ type participants struct {
 }
 
 // newParticipants does no I/O.
-func newParticipants(c config.Config, s *stores, logger *slog.Logger) (p participants, err error) {
-	common := participant.Config{Secrets: c.ParticipantSecrets, Timeout: c.ParticipantTimeout, Logger: logger}
+func newParticipants(c config.Config, s *stores, registry prometheus.Registerer, logger *slog.Logger) (p participants, err error) {
+	breakers := metrics.NewBreakers(registry)
+	for _, name := range []string{"payment", "inventory"} {
+		breakers.WithLabelValues(name).Set(float64(participant.BreakerClosed)) // also where there is none
+	}
+	common := participant.Config{
+		Secrets: c.ParticipantSecrets, Timeout: c.ParticipantTimeout, Logger: logger,
+		OnBreaker: func(name string, state participant.BreakerState) { breakers.WithLabelValues(name).Set(float64(state)) },
+	}
 	if common.TLS, err = c.ParticipantTLS.Client(); err != nil {
 		return p, fmt.Errorf("PARTICIPANT_TLS_*: %w", err)
 	}
@@ -140,6 +151,14 @@ func (s *Service) closeParticipants() {
 func (s *Service) shownStock() api.Stock {
 	if s.warehouse != nil {
 		return stockElsewhere{}
+	}
+	return s.stores.ledger
+}
+
+// returns is the stock into which refunds put goods again.
+func (s *Service) returns() refund.Stock {
+	if s.warehouse != nil {
+		return s.warehouse
 	}
 	return s.stores.ledger
 }

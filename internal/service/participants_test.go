@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/config"
@@ -31,8 +32,8 @@ func withParticipant(t *testing.T, traits string, up *atomic.Bool, environ ...st
 	cfg, err := config.Load(append(environ, "PAYMENT_GATEWAY=http", "PAYMENT_URL="+server.URL, "INVENTORY=http", "INVENTORY_URL="+server.URL))
 	require.NoError(t, err)
 	logged := &logs{}
-	s := &Service{cfg: cfg, logger: slog.New(slog.NewTextHandler(logged, nil))}
-	s.participants, err = newParticipants(cfg, &stores{}, s.logger)
+	s := &Service{cfg: cfg, registry: prometheus.NewRegistry(), logger: slog.New(slog.NewTextHandler(logged, nil))}
+	s.participants, err = newParticipants(cfg, &stores{}, s.registry, s.logger)
 	require.NoError(t, err)
 	t.Cleanup(s.closeParticipants)
 	t.Cleanup(s.retries.stop)

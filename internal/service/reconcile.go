@@ -12,7 +12,7 @@ import (
 
 // Reconcile runs the check of what must hold, as a command.
 func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report reconcile.Report, err error) {
-	if s.participants, err = newParticipants(s.cfg, s.stores, s.logger); err != nil {
+	if s.participants, err = newParticipants(s.cfg, s.stores, nil, s.logger); err != nil {
 		return report, err
 	}
 	defer s.closeParticipants()

@@ -160,7 +160,7 @@ func (s *Service) connect(ctx context.Context) (err error) {
 		return err
 	}
 	s.registerMetrics()
-	if s.participants, err = newParticipants(s.cfg, s.stores, s.logger); err != nil {
+	if s.participants, err = newParticipants(s.cfg, s.stores, s.registry, s.logger); err != nil {
 		return err
 	}
 	if err = s.connectTemporal(ctx); err != nil {

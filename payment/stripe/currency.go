@@ -30,3 +30,9 @@ func toStripe(amount int64, currency string) (int64, error) {
 	}
 	return amount * max(scales[currency], 1), nil
 }
+
+// fromStripe converts an amount in Stripe's smallest unit into minor units of ISO 4217, rounded down.
+func fromStripe(amount int64, currency string) int64 {
+	currency = strings.ToUpper(currency)
+	return amount * max(wholeUnits[currency], 1) / max(scales[currency], 1)
+}

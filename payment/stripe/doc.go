@@ -20,6 +20,6 @@
 // the PaymentIntent changes. A refused capture is written there as well. Metadata has no personal data: an order's ID, the token of the
 // payment method, and codes.
 //
-// Sources: Stripe's API reference for PaymentIntents, refunds, idempotent requests, search and currencies. Stripe itself was not called by any test
-// of this package.
+// Sources: Stripe's API reference for PaymentIntents, refunds, idempotent requests, search and currencies. Tests send every request to stripe-mock, which
+// validates it with Stripe's OpenAPI specification. Stripe itself was not called by any test of this package.
 package stripe

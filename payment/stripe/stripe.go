@@ -91,7 +91,8 @@ func (g *Gateway) Authorize(ctx context.Context, _ string, p payment.Payment) (p
 	})
 }
 
-// Capture implements payment.Gateway.
+// Capture implements payment.Gateway. It reads the PaymentIntent first, which costs a request: a capture that was refused stays refused, and a payment with
+// other content is a Conflict, before money moves.
 func (g *Gateway) Capture(ctx context.Context, key string, p payment.Payment) (payment.Result, error) {
 	return g.settle(ctx, p, "capture", func(intent *sdk.PaymentIntent) (result payment.Result, next *sdk.PaymentIntent, err error) {
 		if code := intent.Metadata[metadataCaptureRefused]; code != "" {

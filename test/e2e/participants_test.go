@@ -147,6 +147,7 @@ func TestOrdersOverHTTPParticipants(t *testing.T) {
 	p := s.participant(map[string]int64{"tea": onHand, "cup": onHand})
 	s.start()
 
+	var paid string
 	for _, test := range []struct {
 		method, status, reason string
 		quantity               int64
@@ -160,7 +161,14 @@ func TestOrdersOverHTTPParticipants(t *testing.T) {
 		end := s.place(harness.NewOrder("tea", test.quantity, test.method))
 		require.Equal(t, test.status, end.Status, test.method)
 		require.Equal(t, test.reason, end.Reason, test.method)
+		if test.quantity == 2 {
+			paid = end.ID
+		}
 	}
+	back, err := s.client.Do(s.ctx, http.MethodPost, "/v1/orders/"+paid+"/refunds",
+		map[string]any{"lines": []map[string]any{{"line": 1, "quantity": 1}}, "restock": true}, "Prefer", "wait=60")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusCreated, back.Status, string(back.Body))
 	shown, err := s.client.Do(s.ctx, http.MethodGet, "/v1/stock/tea", nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotImplemented, shown.Status, "the warehouse has the stock")
@@ -213,7 +221,7 @@ func TestOrdersOverHTTPParticipants(t *testing.T) {
 	p.kill()
 	goods, err := p.config.openStock()
 	require.NoError(t, err)
-	for sku, want := range map[string]int64{"tea": onHand - 3, "cup": onHand - completed} {
+	for sku, want := range map[string]int64{"tea": onHand - 2, "cup": onHand - completed} {
 		have, reserved := goods.Balance(sku)
 		require.Equal(t, want, have, sku)
 		require.Zero(t, reserved, sku)

@@ -16,6 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
@@ -102,7 +103,12 @@ func startProcess(l *environment) (*process, error) {
 			// There are no customers, notifications and stock counts here.
 			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
-			// No refunds are requested here; the matrix of sagatest covers their steps.
+			// No refunds and disputes are reported here; the matrix of sagatest covers their steps.
+			&activities.Flow[dispute.State, *dispute.Participants]{
+				Table: &dispute.Flow, Settings: l.timing.Settings(l.fast), Participants: &dispute.Participants{
+					Orders: order.Reader{Log: log}, Refunds: log, Gateway: handleGateway{proc: proc, Simulator: sim},
+				},
+			},
 			&activities.Flow[refund.State, *refund.Participants]{
 				Table: &refund.Flow, Settings: l.timing.Settings(l.fast), Participants: &refund.Participants{
 					Orders: order.Reader{Log: log}, Refunds: log, Gateway: handleGateway{proc: proc, Simulator: sim}, Stock: struct{ refund.Stock }{},

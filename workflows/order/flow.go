@@ -25,6 +25,8 @@ const (
 	PaymentPendingDeadline saga.Deadline = "PAYMENT_PENDING_DEADLINE"
 	ShipmentDeadline       saga.Deadline = "SHIPMENT_DEADLINE"
 	DeliveryDeadline       saga.Deadline = "DELIVERY_DEADLINE"
+	// AttentionAfter is how long a dispute of a payment may be open before it needs attention, as a step that is stuck.
+	AttentionAfter saga.Deadline = "ATTENTION_AFTER"
 )
 
 const (

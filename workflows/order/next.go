@@ -41,7 +41,7 @@ func (t Timing) Settings(fast bool) saga.Settings {
 	return saga.Settings{
 		Waits: map[saga.Deadline]time.Duration{
 			ReserveDeadline: t.Reserve, AuthorizeDeadline: t.Authorize, PaymentPendingDeadline: t.PaymentPending,
-			ShipmentDeadline: t.Shipment, DeliveryDeadline: t.Delivery,
+			ShipmentDeadline: t.Shipment, DeliveryDeadline: t.Delivery, AttentionAfter: t.Attention,
 		},
 		Attention: t.Attention, Fast: fast,
 	}

@@ -238,6 +238,8 @@ func (p *Participants) Refund(ctx context.Context, c call) (saga.Outcome, error)
 	case r.Amount != c.State.Amount:
 		// The newest records may be missing from a read.
 		return saga.Outcome{}, fault.Missing("the refund ledger of payment %s has no reservation of %d for %s", pay.OrderID, c.State.Amount, key(c.ID))
+	case ledger.Disputed() && !r.Refunded:
+		return saga.Outcome{}, fault.New(fault.Unavailable, "an open dispute blocks refunds of the payment of order %s", of.Order.ID)
 	}
 	result, err := p.Gateway.Refund(ctx, pay.Key(key(c.ID)), pay, c.State.Amount)
 	switch {

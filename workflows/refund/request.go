@@ -99,7 +99,7 @@ func (r *Refusal) Pointer() string {
 }
 
 // prefix begins the names of streams of refunds, and their keys in the ledger and at the gateway: both are the same.
-const prefix = "refund-"
+const prefix = refunds.RequestPrefix
 
 func key(id string) string { return prefix + event.Escape(id) }
 
@@ -127,6 +127,9 @@ func (q quote) price(l refunds.Ledger) (amount int64, lines []refunds.Line, err 
 	total, err := q.total()
 	if err != nil {
 		return 0, nil, err
+	}
+	if l.Disputed() {
+		return 0, nil, q.refuse(ReasonNotRefundable, 0, "an open dispute blocks refunds of the payment")
 	}
 	left := l.Left(refunds.Captured, total)
 	exceeds := func(at int, detail string) error {

@@ -34,6 +34,7 @@ func New(payments *Payments, stock *Stock, secret string) (*Server, error) {
 		s.handle("GET /reservations/{key}", "findReservation", stock.find)
 		s.handle("PUT /reservations/{key}/commit", "commit", stock.commit)
 		s.handle("PUT /reservations/{key}/release", "release", stock.release)
+		s.handle("PUT /reservations/{key}/returns/{refund}", "returnGoods", stock.returnGoods)
 	}
 	if payments != nil {
 		s.handle("GET /payments/{key}", "findPayment", payments.find)
@@ -48,7 +49,7 @@ func New(payments *Payments, stock *Stock, secret string) (*Server, error) {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// call is a request that was verified.
+// call is a request that was verified. refund is the key of a refund, or of a return.
 type call struct {
 	*http.Request
 	key, refund string

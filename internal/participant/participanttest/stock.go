@@ -47,6 +47,20 @@ type reservation struct {
 	Lacking []line       `json:"lacking,omitempty"`
 	// Fenced means that it was released before it was requested.
 	Fenced bool `json:"fenced,omitempty"`
+	// Returns are the goods that came back, by their keys.
+	Returns map[string][]stock.Item `json:"returns,omitempty"`
+}
+
+// returned is how much of a SKU came back.
+func (r reservation) returned(sku string) (quantity int64) {
+	for _, items := range r.Returns {
+		for _, item := range items {
+			if item.SKU == sku {
+				quantity += item.Quantity
+			}
+		}
+	}
+	return quantity
 }
 
 // reservationRequest is the body of a request.
@@ -80,7 +94,7 @@ func (s *Stock) balance(sku string) (onHand, held int64) {
 			case r.State == reserved:
 				held += item.Quantity
 			case r.State == committed:
-				onHand -= item.Quantity
+				onHand -= item.Quantity - r.returned(sku)
 			}
 		}
 	}
@@ -197,4 +211,34 @@ func (s *Stock) release(c call) (any, error) {
 		}
 	}
 	return reservationBody{Result: "undone"}, nil
+}
+
+// returnGoods puts goods into stock again.
+func (s *Stock) returnGoods(c call) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var request reservationRequest
+	if err := c.read(&request); err != nil {
+		return nil, err
+	}
+	r := s.known.last[c.key]
+	before, again := r.Returns[c.refund]
+	switch {
+	case r.OrderID != "" && r.OrderID != request.OrderID, again && !slices.Equal(before, request.Lines):
+		return nil, fault.New(fault.Conflict, "the key was already used for different content")
+	case again:
+		return reservationBody{Result: "done"}, nil
+	}
+	for _, item := range request.Lines {
+		i := slices.IndexFunc(r.Items, func(of stock.Item) bool { return of.SKU == item.SKU })
+		if r.State != committed || i < 0 || item.Quantity > r.Items[i].Quantity-r.returned(item.SKU) {
+			return nil, fault.New(fault.Invalid, "less of %s was committed", item.SKU)
+		}
+	}
+	r.Returns = maps.Clone(r.Returns)
+	if r.Returns == nil {
+		r.Returns = make(map[string][]stock.Item)
+	}
+	r.Returns[c.refund] = request.Lines
+	return reservationBody{Result: "done"}, s.known.put(c.key, r)
 }

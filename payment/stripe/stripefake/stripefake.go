@@ -91,6 +91,22 @@ type Refund struct {
 	Metadata map[string]string `json:"metadata"`
 }
 
+// Dispute is a dispute of a payment.
+type Dispute struct {
+	ID       string `json:"id"`
+	Object   string `json:"object"`
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+	Intent   string `json:"payment_intent"`
+	Reason   string `json:"reason"`
+	Status   string `json:"status"`
+}
+
+// NewDispute is a dispute of all of a payment, with a status such as needs_response, won or lost. The server does not know of it.
+func NewDispute(id string, i Intent, status string) Dispute {
+	return Dispute{ID: id, Object: "dispute", Amount: i.Amount, Currency: i.Currency, Intent: i.ID, Reason: "product_not_received", Status: status}
+}
+
 // Error is an error of the API.
 type Error struct {
 	Type    string  `json:"type"`
@@ -161,6 +177,20 @@ func (s *Server) SetSearchable(yes bool) { s.locked(func() { s.unsearchable = !y
 
 // SetRefundStatus sets the status of new refunds: succeeded, pending or failed.
 func (s *Server) SetRefundStatus(status string) { s.locked(func() { s.refundStatus = status }) }
+
+// FailRefund has a refund fail after it had succeeded, and returns it.
+func (s *Server) FailRefund(id string) (failed Refund) {
+	s.locked(func() {
+		for _, r := range s.refunds {
+			if r.ID == id && r.Status == succeeded {
+				r.Status, r.Failure = "failed", "lost_or_stolen_card"
+				s.intents[r.Intent].Charge.Refunded -= r.Amount
+				failed = *r
+			}
+		}
+	})
+	return failed
+}
 
 // Calls returns how often an operation was processed, repeated answers not counted.
 func (s *Server) Calls(operation string) (n int) {
@@ -337,10 +367,10 @@ func invalid(code, param, format string, args ...any) *Error {
 	return &Error{Type: "invalid_request_error", Code: code, Param: param, Message: fmt.Sprintf(format, args...), status: http.StatusBadRequest}
 }
 
-// Webhook makes an event about a PaymentIntent, and its signature in the header Stripe-Signature: the HMAC-SHA256 of time and body.
-func Webhook(id, eventType string, intent Intent, secret string, at time.Time) (body []byte, signature string) {
+// Webhook makes an event about an object, and its signature in the header Stripe-Signature: the HMAC-SHA256 of time and body.
+func Webhook(id, eventType string, object any, secret string, at time.Time) (body []byte, signature string) {
 	body, _ = json.Marshal(map[string]any{
-		"id": id, "object": "event", "type": eventType, "created": at.Unix(), "api_version": "2026-10-28", "data": map[string]any{"object": intent},
+		"id": id, "object": "event", "type": eventType, "created": at.Unix(), "api_version": "2026-10-28", "data": map[string]any{"object": object},
 	})
 	mac := hmac.New(sha256.New, []byte(secret))
 	_, _ = fmt.Fprintf(mac, "%d.%s", at.Unix(), body)

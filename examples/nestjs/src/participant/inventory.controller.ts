@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Param, Put } from '@nestjs/common';
 
 import { conflict, invalid, settled } from './problem.js';
-import { type Line, type Reservation, Store } from './store.js';
+import { left, type Line, type Reservation, Store } from './store.js';
 
 /** The content of a request about a reservation. Unknown fields are ignored. */
 interface Order {
@@ -67,6 +67,30 @@ export class InventoryController {
       this.store.saveReservation(key, { ...found, state: 'undone' });
     }
     return { result: 'undone' };
+  }
+
+  @Put('returns/:refund')
+  returnGoods(@Param('key') key: string, @Param('refund') returnKey: string, @Body() order: Order) {
+    const found = this.store.reservations.get(key);
+    const before = found?.returns?.[returnKey];
+    const other = before !== undefined && content(order.orderId, before) !== content(order.orderId, order.lines);
+    if ((found && !found.fenced && found.orderId !== order.orderId) || other) {
+      throw conflict('the key was used for other content');
+    }
+    if (before) {
+      return { result: 'done' };
+    }
+    if (found?.state !== 'committed') {
+      throw invalid('the goods have not left the stock');
+    }
+    for (const { sku, quantity } of order.lines) {
+      if (!(quantity > 0) || quantity > left(found, sku)) {
+        throw invalid('less of it has left the stock');
+      }
+    }
+    const returns = { ...found.returns, [returnKey]: order.lines };
+    this.store.saveReservation(key, { ...found, returns });
+    return { result: 'done' };
   }
 
   /** What was decided about a key, unless it was decided about another order. */

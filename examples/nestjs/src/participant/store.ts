@@ -16,7 +16,15 @@ export interface Reservation {
   state: 'reserved' | 'refused' | 'undone' | 'committed';
   fenced?: boolean;
   reason?: string;
+  /** The goods that came back, by their keys. */
+  returns?: Record<string, Line[]>;
 }
+
+/** How many of a SKU a reservation has taken and not returned. */
+export const left = ({ lines, returns }: Reservation, sku: string) => {
+  const sum = (all: Line[]) => all.reduce((total, line) => total + (line.sku === sku ? line.quantity : 0), 0);
+  return sum(lines) - sum(Object.values(returns ?? {}).flat());
+};
 
 /** What was decided about a payment. fenced: the void came first. */
 export interface Payment {
@@ -89,8 +97,8 @@ export class Store implements OnApplicationShutdown {
   /** What is reserved or committed is not available to others. */
   private take(reservation: Reservation | undefined, times: number) {
     if (reservation?.state === 'reserved' || reservation?.state === 'committed') {
-      for (const { sku, quantity } of reservation.lines) {
-        this.stock.set(sku, (this.stock.get(sku) ?? 0) - quantity * times);
+      for (const { sku } of reservation.lines) {
+        this.stock.set(sku, (this.stock.get(sku) ?? 0) - left(reservation, sku) * times);
       }
     }
   }
