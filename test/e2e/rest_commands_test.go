@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,8 +48,7 @@ func TestCommandsOverREST(t *testing.T) {
 	require.Contains(t, done("watch", "cli-1"), "order.completed")
 	require.Contains(t, done("stock", "tea"), "tea  8 ")
 
-	declined := append(place[:len(place)-1:len(place)-1], "--id", "cli-2", "--payment", "tok_declined")
-	out, code := run(declined...)
+	out, code := run(append(slices.Clone(place), "--id", "cli-2", "--payment", "tok_declined")...)
 	require.Equal(t, 7, code, out)
 	require.Contains(t, out, "payment_declined")
 	out, code = run("cancel", "cli-1", "--reason", "too late")
@@ -64,7 +64,7 @@ func TestCommandsOverREST(t *testing.T) {
 	require.Equal(t, 5, exit.ExitCode())
 
 	// Attention, and dead letters.
-	stuck, code := run(append(place[:len(place)-2:len(place)-2], "5s", "--id", "cli-3", "--payment", "tok_capture_stuck")...)
+	stuck, code := run(append(slices.Clone(place), "--wait", "5s", "--id", "cli-3", "--payment", "tok_capture_stuck")...)
 	require.Equal(t, 7, code, stuck)
 	_, err = s.client.AwaitStuck(s.ctx, "cli-3", "capture")
 	require.NoError(t, err)
