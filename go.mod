@@ -3,7 +3,10 @@ module github.com/ordersaga/ordersaga
 go 1.26.0
 
 // npm packages may have Go files in them.
-ignore ./examples/nestjs/node_modules
+ignore (
+	./clients/typescript/node_modules
+	./examples/nestjs/node_modules
+)
 
 require (
 	github.com/chromedp/cdproto v0.159.0

@@ -3,11 +3,10 @@ package api
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // the files below
+	"embed"
 	"encoding/hex"
 	"fmt"
 	"html/template"
-	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -32,179 +30,33 @@ var specification []byte
 //go:embed asyncapi.yaml
 var asyncAPI []byte
 
-//go:embed docs.html
-var docsTemplate string
+// docsFiles are the page of /docs and its files. RapiDoc (https://rapidocweb.com) draws openapi.yaml; it is the unchanged build of version 9.3.8 with
+// its licences.
+//
+//go:embed docs
+var docsFiles embed.FS
 
-// docsPolicy lets the page of /docs do nothing but show itself.
-const docsPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-// part is a part of the specification, for the template: references are followed, and everything is in the order of the file.
-type part struct{ node, document *yaml.Node }
-
-// followed is the part, or the one that it refers to.
-func (p part) followed() part {
-	if p.node != nil && len(p.node.Content) == 2 && p.node.Content[0].Value == "$ref" {
-		path := strings.TrimPrefix(p.node.Content[1].Value, "#/")
-		return part{p.document, p.document}.At(strings.Split(path, "/")...)
-	}
-	return p
-}
-
-// Members yields the members of an object.
-func (p part) Members() iter.Seq2[string, part] {
-	return func(yield func(string, part) bool) {
-		items := p.followed().items()
-		for i := 0; i+1 < len(items); i += 2 {
-			if !yield(items[i].node.Value, items[i+1]) {
-				return
-			}
-		}
-	}
-}
-
-func (p part) items() []part {
-	var items []part
-	for i := 0; p.node != nil && i < len(p.node.Content); i++ {
-		items = append(items, part{p.node.Content[i], p.document})
-	}
-	return items
-}
-
-// At returns what is under names; the empty part when nothing is.
-func (p part) At(names ...string) part {
-	for _, wanted := range names {
-		var found part
-		for name, member := range p.Members() {
-			if name == wanted {
-				found = member
-			}
-		}
-		p = found
-	}
-	return p
-}
-
-// Text is At for a scalar.
-func (p part) Text(names ...string) string {
-	if p = p.At(names...); p.node == nil {
-		return ""
-	}
-	return p.node.Value
-}
-
-// Tags are the sections of the page.
-func (p part) Tags() []part { return p.At("tags").items() }
-
-type operation struct {
-	part
-	Method, Path string
-	Parameters   []part
-}
-
-// Tagged are the operations of a tag.
-func (p part) Tagged(tag string) []operation {
-	var some []operation
-	for path, item := range p.At("paths").Members() {
-		for _, method := range []string{http.MethodPost, http.MethodGet} {
-			op := item.At(strings.ToLower(method))
-			if slices.ContainsFunc(op.At("tags").items(), func(t part) bool { return t.Text() == tag }) {
-				some = append(some, operation{op, method, path, append(item.At("parameters").items(), op.At("parameters").items()...)})
-			}
-		}
-	}
-	return some
-}
-
-// Scope is what a caller needs for the operation; empty when it is open to everyone.
-func (o operation) Scope() string {
-	for _, alternative := range o.At("security").items() {
-		for _, scope := range alternative.At("bearer").items() {
-			return scope.Text()
-		}
-	}
-	return ""
-}
-
-// Example shows the example of a medium as JSON.
-func (p part) Example() string {
-	var b strings.Builder
-	if example := p.At("example"); example.node != nil {
-		writeExample(&b, example.node, "")
-	}
-	return b.String()
-}
+// docsPolicy lets the page of /docs run its own scripts and call this service, and nothing else. RapiDoc sets styles inline.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 type problemDoc struct {
 	Code fault.Code
 	Spec fault.Spec
 }
 
-// docsPage is the page of /docs, made once a process: every operation of the specification and every problem, without scripts,
-// fonts or styles from elsewhere.
+// docsPage is the page of /docs, made once a process.
 var docsPage = sync.OnceValues(func() ([]byte, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(specification, &doc); err != nil {
-		return nil, fmt.Errorf("read openapi.yaml: %w", err)
-	}
-	page, err := template.New("docs").Funcs(template.FuncMap{"problems": problemDocs}).Parse(docsTemplate)
+	page, err := template.ParseFS(docsFiles, "docs/index.html")
 	if err != nil {
-		return nil, fmt.Errorf("parse docs.html: %w", err)
+		return nil, fmt.Errorf("parse the page of /docs: %w", err)
 	}
 	var out bytes.Buffer
-	if err := page.Execute(&out, part{doc.Content[0], doc.Content[0]}); err != nil {
-		return nil, fmt.Errorf("render docs.html: %w", err)
+	if err := page.Execute(&out, problemDocs()); err != nil {
+		return nil, fmt.Errorf("render the page of /docs: %w", err)
 	}
 	return out.Bytes(), nil
 })
-
-// writeExample writes a YAML value as JSON, indented. Short objects and arrays of one level stay on a line.
-func writeExample(b *strings.Builder, n *yaml.Node, indent string) {
-	switch n.Kind {
-	case yaml.MappingNode:
-		writeNested(b, n, indent, '{', '}', 2)
-	case yaml.SequenceNode:
-		writeNested(b, n, indent, '[', ']', 1)
-	default:
-		writeScalar(b, n)
-	}
-}
-
-// writeNested writes the elements of a mapping (pairs of nodes) or a sequence.
-func writeNested(b *strings.Builder, n *yaml.Node, indent string, begin, end byte, step int) {
-	flat := n.Style&yaml.FlowStyle != 0
-	inner := indent + "  "
-	b.WriteByte(begin)
-	for i := 0; i+step <= len(n.Content); i += step {
-		switch {
-		case i > 0 && flat:
-			b.WriteString(", ")
-		case i > 0:
-			b.WriteString(",\n" + inner)
-		case !flat:
-			b.WriteString("\n" + inner)
-		}
-		if step == 2 {
-			writeScalar(b, n.Content[i])
-			b.WriteString(": ")
-		}
-		writeExample(b, n.Content[i+step-1], inner)
-	}
-	if !flat && len(n.Content) > 0 {
-		b.WriteString("\n" + indent)
-	}
-	b.WriteByte(end)
-}
-
-func writeScalar(b *strings.Builder, n *yaml.Node) {
-	if n.Tag != "!!str" {
-		b.WriteString(n.Value)
-		return
-	}
-	text, err := encodeJSON(n.Value)
-	if err == nil {
-		b.Write(text[:len(text)-1])
-	}
-}
 
 // problemDocs lists the codes by status and name.
 func problemDocs() []problemDoc {
@@ -240,6 +92,23 @@ func writeDocument(c echo.Context, contentType string, document []byte) error {
 func (s *Server) serveDocs(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderContentSecurityPolicy, docsPolicy)
 	return writeDocument(c, echo.MIMETextHTMLCharsetUTF8, s.docs)
+}
+
+// docsTypes are the files that the page of /docs loads.
+var docsTypes = map[string]string{"rapidoc-min.js": "text/javascript; charset=utf-8", "docs.js": "text/javascript; charset=utf-8", "docs.css": "text/css; charset=utf-8"}
+
+// serveDocsFile is GET /docs/{file}.
+func (s *Server) serveDocsFile(c echo.Context) error {
+	name := c.Param("file")
+	contentType, ok := docsTypes[name]
+	if !ok {
+		return fault.New(fault.NotFound, "the file does not exist")
+	}
+	content, err := docsFiles.ReadFile("docs/" + name)
+	if err != nil {
+		return err
+	}
+	return writeDocument(c, contentType, content)
 }
 
 func (s *Server) serveAsyncAPI(c echo.Context) error {

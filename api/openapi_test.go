@@ -86,19 +86,18 @@ func TestSpecificationHasEveryStatus(t *testing.T) {
 	require.Equal(t, order.Statuses, described)
 }
 
-func TestDocsShowEveryOperationWithoutExternalResources(t *testing.T) {
+func TestDocsHaveNoExternalResources(t *testing.T) {
 	f := newFixture(t)
 	page := f.do(http.MethodGet, "/docs", "")
 	require.Equal(t, http.StatusOK, page.status)
-	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
-	for _, route := range f.server.Routes() {
-		method, path, _ := strings.Cut(route, " ")
-		require.Contains(t, page.body, `<h3><code><span class="method">`+method+`</span> `+path+`</code></h3>`)
-	}
-	require.Contains(t, page.body, "{&#34;sku&#34;: ")
+	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self';")
 	require.Contains(t, page.body, `id="problem-cancellation_refused"`)
-	require.NotContains(t, page.body, "<script")
-	require.NotRegexp(t, `(src|href)="(https?:)?//`, page.body)
+	require.NotRegexp(t, `(src|href|url)="(https?:)?//`, page.body)
+	for _, file := range []string{"rapidoc-min.js", "docs.js", "docs.css"} {
+		require.Contains(t, page.body, `"/docs/`+file+`"`)
+		require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/docs/"+file, "").status)
+	}
+	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/docs/index.html", "").status)
 
 	require.Equal(t, "/docs", f.do(http.MethodGet, "/", "").header.Get("Location"))
 	spec := f.do(http.MethodGet, "/openapi.yaml", "")

@@ -183,6 +183,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/asyncapi.yaml", auth.Public, none, s.serveAsyncAPI},
 		{http.MethodGet, "/schemas/:type/:version", auth.Public, none, s.serveSchema},
 		{http.MethodGet, "/docs", auth.Public, none, s.serveDocs},
+		{http.MethodGet, "/docs/:file", auth.Public, none, s.serveDocsFile},
 		{http.MethodGet, "/problems/:code", auth.Public, none, s.explainProblem},
 		{http.MethodGet, "/", auth.Public, none, s.toStart},
 	}...)

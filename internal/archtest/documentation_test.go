@@ -65,7 +65,7 @@ const (
 	// maxWords bounds the hand-written pages that users read: each fact has one place, and other pages link to it.
 	maxWords = 25_000
 	// handWritten are these pages. The other pages are generated, or are decision records and results.
-	handWritten = "README.md docs/{README,glossary,guarantees,security,reliability}.md docs/tutorials/*.md docs/how-to/*.md " +
+	handWritten = "README.md docs/{README,glossary,guarantees,security,reliability,why}.md docs/tutorials/*.md docs/how-to/*.md " +
 		"docs/explanation/*.md docs/reference/{messaging,event-log,rest,commands,order-saga}.md"
 )
 

@@ -177,6 +177,8 @@ var rules = []rule{
 			"github.com/prometheus/client_golang",
 		},
 	},
+	// The client is for other modules: they compile nothing else with it.
+	mayImport{from: "client", exactly: true, local: []string{}, outside: []string{}},
 	// What it replays, its callers say.
 	mayImport{from: "internal/replay", exactly: true, local: []string{}, outside: []string{"go.temporal.io", "golang.org/x/sync"}},
 	mayImport{
@@ -211,7 +213,7 @@ var rules = []rule{
 		from: "internal/cli",
 		local: []string{
 			"internal/service", "internal/config", "internal/participantcheck", "internal/replay", "internal/auth", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
-			"internal/readmodel", "workflows", "workflows/saga", "workflows/order", "internal/fault", "api", "event", "inbound",
+			"internal/readmodel", "workflows", "workflows/saga", "workflows/order", "internal/fault", "api", "event", "inbound", "client",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},
 	},

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/client"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -27,6 +28,9 @@ func attentionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "attention", Short: "List the orders that need attention, and the allowed actions", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if isRemote() {
+				return remoteAttention(cmd, asJSON)
+			}
 			return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
 				items, err := everyPage(func(page string) ([]readmodel.Order, string, error) {
 					return s.Orders().NeedsAttention(ctx, page, cursor.MaxLimit)
@@ -46,6 +50,44 @@ func attentionCommand() *cobra.Command {
 	}
 	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
+}
+
+func remoteAttention(cmd *cobra.Command, asJSON bool) error {
+	c, err := openRemote()
+	if err != nil {
+		return err
+	}
+	items, err := first(c.Attention(cmd.Context()), 0)
+	if err != nil {
+		return err
+	}
+	lines, err := converted[[]api.AttentionItem](items)
+	if err != nil {
+		return err
+	}
+	return printValue(cmd.OutOrStdout(), asJSON, lines, printAttention)
+}
+
+// remoteResolve sends an intervention to the resource of an order, or of a saga. Only that of orders knows their late events.
+func remoteResolve(cmd *cobra.Command, flow, id string, d saga.Resolution) error {
+	c, err := openRemote()
+	if err != nil {
+		return err
+	}
+	r := client.Resolution{Action: string(d.Action), Attention: d.Attention, By: remoteBy(cmd, d.By), Note: d.Note, Reference: d.Reference}
+	var status string
+	if flow == order.Flow.Name {
+		o, failed := c.ResolveOrder(cmd.Context(), id, r)
+		status, err = o.Status, failed
+	} else {
+		s, failed := c.ResolveSaga(cmd.Context(), flow, id, r)
+		status, err = s.Status, failed
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s accepted; it is %s\n", flow, id, d.Action, status)
+	return err
 }
 
 func printAttention(w io.Writer, lines []api.AttentionItem) error {
@@ -92,6 +134,9 @@ func resolveCommand() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), resolutionTimeout)
 			defer cancel()
 			cmd.SetContext(ctx)
+			if isRemote() {
+				return remoteResolve(cmd, flow, args[0], d)
+			}
 			return with(cmd, quietLogger(cmd), service.Parts{Temporal: true}, func(ctx context.Context, s *service.Service) error {
 				status, err := s.Resolve(ctx, flow, args[0], d)
 				if err != nil {

@@ -23,8 +23,8 @@ var errNotAll = errors.New("some letters were not handled")
 func deadLettersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dead-letters", Short: "List, show, replay and discard messages that could not be handled",
-		Long: `List, show, replay and discard messages that could not be handled. It uses MongoDB and RabbitMQ directly. The
-service need not run, but replayed messages wait for it in their queues.`,
+		Long: `List, show, replay and discard messages that could not be handled. With ORDERSAGA_URL it uses the REST API. Otherwise it
+uses MongoDB and RabbitMQ directly: the service need not run, but replayed messages wait for it in their queues.`,
 	}
 	cmd.AddCommand(deadListCommand(), deadShowCommand(), deadReplayCommand(), deadDiscardCommand())
 	return cmd
@@ -85,6 +85,13 @@ func (f *letterFilter) selected(ctx context.Context, letters api.DeadLetters) ([
 
 // withLetters runs do with the dead letters, and for replays with the broker.
 func withLetters(cmd *cobra.Command, replays bool, do func(ctx context.Context, letters api.DeadLetters) error) error {
+	if isRemote() {
+		c, err := openRemote()
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), remoteLetters{c, func(by string) string { return remoteBy(cmd, by) }})
+	}
 	return with(cmd, quietLogger(cmd), service.Parts{Broker: replays}, func(ctx context.Context, s *service.Service) error {
 		return do(ctx, s.DeadLetters())
 	})

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/service"
 )
 
-// Run runs the command of os.Args, with the flows that a team has added, and returns the exit code: 0, 2 when the settings or the arguments of
-// replay are invalid, and 1 for every other failure.
+// Run runs the command of os.Args, with the flows that a team has added, and returns the exit code: 0, 2 when settings or arguments are invalid,
+// one of remoteExitCode for an error of the REST API, and 1 for every other failure.
 func Run(ctx context.Context, version string, flows ...service.Flow) int {
 	err := service.Register(flows)
 	if err == nil {
@@ -23,6 +24,9 @@ func Run(ctx context.Context, version string, flows ...service.Flow) int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ordersaga:", err)
+		if next := nextStep(err); next != "" {
+			fmt.Fprintln(os.Stderr, "next:", next)
+		}
 	}
 	return exitCode(err)
 }
@@ -34,9 +38,9 @@ func exitCode(err error) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &invalid), errors.As(err, &usage):
-		return 2
+		return exitInvalid
 	}
-	return 1
+	return cmp.Or(remoteExitCode(err), 1)
 }
 
 func root(version string) *cobra.Command {
@@ -60,6 +64,7 @@ func root(version string) *cobra.Command {
 		cmd.AddCommand(roleCommand(r.use, r.short, r.roles, version))
 	}
 	cmd.AddCommand(configCommand(), migrateCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
+	cmd.AddCommand(placeCommand(), getCommand(), listCommand(), watchCommand(), cancelCommand(), sagasCommand(), stockCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
 	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), participantCheckCommand(), replayCommand(), sealCommand())
 	return cmd

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +75,7 @@ type tailPrinter struct {
 
 // newTailPrinter returns a printer that uses colours on a terminal, unless NO_COLOR is set (https://no-color.org).
 func newTailPrinter(to io.Writer, asJSON bool) *tailPrinter {
-	p := &tailPrinter{to: to, colours: isTerminal(to) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	p := &tailPrinter{to: to, colours: coloured(to)}
 	if asJSON {
 		p.json = json.NewEncoder(to)
 		p.json.SetEscapeHTML(false)

@@ -31,8 +31,16 @@ func (c Config) String() string {
 // WriteMarkdown writes the table of settings for the documentation.
 func WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
+	writeTable(&b, Variables())
+	b.WriteString("\n## Commands over REST\n\nThese variables are for [commands](commands.md) that call a service. They are no settings of the service.\n\n")
+	writeTable(&b, remoteTable(new(Remote)))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeTable(b *strings.Builder, settings []Setting) {
 	b.WriteString("| variable | default | value | meaning |\n|---|---|---|---|\n")
-	for _, s := range Variables() {
+	for _, s := range settings {
 		fallback := ""
 		if s.Default != "" {
 			fallback = "`" + s.Default + "`"
@@ -44,8 +52,6 @@ func WriteMarkdown(w io.Writer) error {
 		case s.Secret:
 			meaning += " Secret; `" + s.Name + fileSuffix + "` may name a file that contains it."
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, fallback, s.Unit, meaning)
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", s.Name, fallback, s.Unit, meaning)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

@@ -244,3 +244,9 @@ func paletted(picture image.Image) image.Image {
 	draw.Draw(small, bounds, picture, bounds.Min, draw.Src)
 	return small
 }
+
+// Await waits until an expression of JavaScript is true.
+func (b *Browser) Await(expression string) {
+	b.t.Helper()
+	b.await(expression, expression)
+}

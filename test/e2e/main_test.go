@@ -49,6 +49,9 @@ func runAll(m *testing.M) (int, error) {
 	if asked, err := runParticipant(); asked {
 		return 1, err
 	}
+	if err := contract.install(); err != nil {
+		return 1, err
+	}
 	folder, err := os.MkdirTemp("", "ordersaga-e2e-")
 	if err != nil {
 		return 1, err
@@ -147,6 +150,7 @@ func take(t *testing.T) {
 func newStack(t *testing.T) *stack {
 	t.Helper()
 	take(t)
+	t.Cleanup(func() { contract.fails(t) })
 	uri, database := testenv.MongoDB(t)
 	amqp, address := testenv.AMQP(t), testenv.Temporal(t)
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout())

@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// leastNode is the oldest version that NestJS 12 supports.
+	// leastNode is the oldest version of Node.js that NestJS 12 and the tools of the TypeScript client support.
 	leastNode = 20
-	// npmTimeout bounds installing and building the example.
+	// npmTimeout bounds each command of npm.
 	npmTimeout = 8 * time.Minute
 )
 
@@ -36,50 +36,55 @@ func lackingNode(t *testing.T, reason string) {
 	t.Skip(reason)
 }
 
-// nestShop installs and builds examples/nestjs in a folder of its own, from its lock file and without running any
-// package's scripts.
+// nestShop installs, builds and tests examples/nestjs in a folder of its own.
 func nestShop(t *testing.T) string {
 	t.Helper()
-	version, err := exec.CommandContext(t.Context(), "node", "--version").Output()
-	if err != nil {
-		lackingNode(t, "no Node.js: the NestJS example is not run")
-	}
-	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
-	if n, err := strconv.Atoi(major); err != nil || n < leastNode {
-		lackingNode(t, "the NestJS example needs Node.js 20, and this is "+strings.TrimSpace(string(version)))
-	}
-	if _, err := exec.LookPath("npm"); err != nil {
-		lackingNode(t, "no npm: the NestJS example is not run")
-	}
-	folder := t.TempDir()
-	const source = "../../examples/nestjs"
-	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json"} {
-		content, err := os.ReadFile(filepath.Join(source, name))
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
-	}
-	require.NoError(t, os.CopyFS(filepath.Join(folder, "src"), os.DirFS(filepath.Join(source, "src"))))
-
-	ctx, cancel := context.WithTimeout(t.Context(), npmTimeout)
-	defer cancel()
-	install := []string{"ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"}
-	out, err := npm(ctx, folder, install...)
-	if err != nil {
-		out, err = npm(ctx, folder, install...)
-	}
-	if err != nil {
-		lackingNode(t, "npm ci failed twice: "+out)
-	}
+	folder := nodeProject(t, t.TempDir(), "../../examples/nestjs", "src")
 	for _, script := range []string{"build", "test"} {
-		out, err = npm(ctx, folder, "run", script)
+		out, err := npm(t.Context(), folder, nil, "run", script)
 		require.NoError(t, err, out)
 	}
 	return folder
 }
 
-func npm(ctx context.Context, folder string, args ...string) (string, error) {
+// nodeProject copies a project to a folder and installs its packages, from its lock file and without running any package's scripts.
+func nodeProject(t *testing.T, folder, source string, folders ...string) string {
+	t.Helper()
+	version, err := exec.CommandContext(t.Context(), "node", "--version").Output()
+	if err != nil {
+		lackingNode(t, "no Node.js: "+source+" is not run")
+	}
+	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
+	if n, err := strconv.Atoi(major); err != nil || n < leastNode {
+		lackingNode(t, source+" needs Node.js 20, and this is "+strings.TrimSpace(string(version)))
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		lackingNode(t, "no npm: "+source+" is not run")
+	}
+	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json"} {
+		content, err := os.ReadFile(filepath.Join(source, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
+	}
+	for _, name := range folders {
+		require.NoError(t, os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join(source, name))))
+	}
+	install := []string{"ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"}
+	out, err := npm(t.Context(), folder, nil, install...)
+	if err != nil {
+		out, err = npm(t.Context(), folder, nil, install...)
+	}
+	if err != nil {
+		lackingNode(t, "npm ci failed twice: "+out)
+	}
+	return folder
+}
+
+func npm(ctx context.Context, folder string, env []string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, npmTimeout)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "npm", args...)
-	cmd.Dir = folder
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -257,19 +262,21 @@ func (s *stack) registers(nest shop) {
 	require.NoError(s.t, err, "it is handled")
 }
 
-// TestTheNestJSLockNamesNoRegistry: the example is installed from the registry of its user.
-func TestTheNestJSLockNamesNoRegistry(t *testing.T) {
-	raw, err := os.ReadFile("../../examples/nestjs/package-lock.json")
-	require.NoError(t, err)
-	var lock struct {
-		Packages map[string]struct{ Resolved, Integrity string }
-	}
-	require.NoError(t, json.Unmarshal(raw, &lock))
-	require.Greater(t, len(lock.Packages), 50)
-	for name, p := range lock.Packages {
-		require.Empty(t, p.Resolved, name)
-		if name != "" {
-			require.NotEmpty(t, p.Integrity, name)
+// TestTheNPMLocksNameNoRegistry: packages are installed from the registry of the user.
+func TestTheNPMLocksNameNoRegistry(t *testing.T) {
+	for _, project := range []string{"examples/nestjs", "clients/typescript"} {
+		raw, err := os.ReadFile("../../" + project + "/package-lock.json")
+		require.NoError(t, err)
+		var lock struct {
+			Packages map[string]struct{ Resolved, Integrity string }
+		}
+		require.NoError(t, json.Unmarshal(raw, &lock))
+		require.Greater(t, len(lock.Packages), 20)
+		for name, p := range lock.Packages {
+			require.Empty(t, p.Resolved, name)
+			if name != "" {
+				require.NotEmpty(t, p.Integrity, name)
+			}
 		}
 	}
 }

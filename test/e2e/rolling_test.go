@@ -154,7 +154,7 @@ func TestRollingRestart(t *testing.T) {
 		IdleConnTimeout: time.Second,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	s.client = harness.Client{URL: serviceURL, HTTP: &http.Client{Transport: transport}}
+	s.client = harness.Client{URL: serviceURL, HTTP: &http.Client{Transport: contract.transport(transport)}}
 
 	type process struct {
 		*harness.Service

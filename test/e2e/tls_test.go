@@ -71,7 +71,7 @@ func newEncrypted(s *stack) *encrypted {
 		mail: notifytest.Start(t, server.Server(t)),
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
-	e.http = &http.Client{Transport: transport}
+	e.http = &http.Client{Transport: contract.transport(transport)}
 	var err error
 	e.metrics, err = harness.FreeAddr()
 	require.NoError(t, err)

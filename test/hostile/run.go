@@ -58,6 +58,9 @@ func (s *Spec) Run(ctx context.Context, o Options) Report {
 				if err == nil {
 					err = s.Check(r, a)
 				}
+				if err == nil && a.Status == http.StatusInternalServerError {
+					err = errInternal
+				}
 				mu.Lock()
 				report.Statuses[a.Status]++
 				if err != nil {
@@ -106,7 +109,10 @@ func (c *connection) do(ctx context.Context, r Request) (Answer, error) {
 	return a, err
 }
 
-var errNoAnswer = errors.New("no answer")
+var (
+	errNoAnswer = errors.New("no answer")
+	errInternal = errors.New("an internal error")
+)
 
 // maxBody bounds what is read of an answer, maxStream what is read of an event stream.
 const (
