@@ -73,8 +73,8 @@ type recentCalls struct {
 // NewGate returns a gate that has measured nothing.
 func NewGate(c GateConfig) *Gate { return &Gate{cfg: c, recent: make(map[string]*recentCalls)} }
 
-// budget is the time that calls may take inside workflow tasks; 0 without a gate.
-func (g *Gate) budget() time.Duration {
+// Budget is the time that calls may take inside workflow tasks; 0 without a gate, or without places.
+func (g *Gate) Budget() time.Duration {
 	if g == nil || g.cfg.Places < 1 {
 		return 0
 	}

@@ -29,7 +29,7 @@ func (f *Flow[S, P]) Open(ctx context.Context, in saga.OpenInput) (saga.OpenResu
 		return saga.OpenResult[S]{}, ToTemporal(err)
 	}
 	settings := f.Settings
-	settings.Inline = cmp.Or(settings.Inline, f.Gate.budget())
+	settings.Inline = cmp.Or(settings.Inline, f.Gate.Budget())
 	result.Slow = f.slow(settings)
 	return saga.OpenResult[S]{StepResult: result, Settings: settings, Early: early}, nil
 }

@@ -60,7 +60,7 @@ type Settings struct {
 	Fast bool `json:"fast,omitempty"`
 	// Slow are steps that the service of another team takes: their calls are remote ones whose service is not fast.
 	Slow []string `json:"slow,omitempty"`
-	// Inline is the time that one attempt of such a call gets inside a workflow task; 0 is none.
+	// Inline is the time that one attempt of such a call gets inside a workflow task; 0 or less is none.
 	Inline time.Duration `json:"inline,omitempty"`
 }
 
