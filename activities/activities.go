@@ -57,6 +57,8 @@ type Recorder struct {
 	Logger *slog.Logger
 	// Metrics may be nil.
 	Metrics Metrics
+	// Gate decides which remote calls run inside workflow tasks. May be nil: then the settings of a run decide alone.
+	Gate *Gate
 
 	sent versions
 	// counted has the streams whose beginning or end was counted. For sagas of endless flows, begun has the version at which they had something

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -27,7 +28,10 @@ func (f *Flow[S, P]) Open(ctx context.Context, in saga.OpenInput) (saga.OpenResu
 	if result.Unlisted, err = f.project(ctx, none, state); err != nil {
 		return saga.OpenResult[S]{}, ToTemporal(err)
 	}
-	return saga.OpenResult[S]{StepResult: result, Settings: f.Settings, Early: early}, nil
+	settings := f.Settings
+	settings.Inline = cmp.Or(settings.Inline, f.Gate.Budget())
+	result.Slow = f.slow(settings)
+	return saga.OpenResult[S]{StepResult: result, Settings: settings, Early: early}, nil
 }
 
 func (f *Flow[S, P]) open(ctx context.Context, in saga.OpenInput) (result saga.StepResult[S], state S, err error) {

@@ -16,6 +16,11 @@ func (f *Flow[S, P]) Step(step string, kind saga.ActionKind) func(context.Contex
 		if o := f.Table.Operation(&in.State, step, kind); o != nil && o.Once {
 			return f.once(ctx, in, step, kind)
 		}
+		leave, err := f.enter(&in, step, kind)
+		if err != nil {
+			return saga.StepResult[S]{}, err
+		}
+		defer leave()
 		return f.step(ctx, in, func(ctx context.Context) (saga.Outcome, []event.Entry, error) {
 			return f.call(ctx, &in, step, kind, nil)
 		}, step)
@@ -38,14 +43,20 @@ func (f *Flow[S, P]) call(
 	if in.Item != "" {
 		part += "/" + in.Item
 	}
+	name, remote := f.remote(in, step, kind)
 	began := f.Clock()
 	inside, span := startSpan(ctx, step, kind)
+	inside, cancel := f.bound(inside, in, remote)
+	defer cancel()
 	outcome, err := operation.Run(f.Participants, inside, saga.Call[S]{
 		ID: k.ID, Key: event.Key(k.ID, part), Item: in.Item, State: in.State, Fact: in.Fact, Hint: in.Hint, Tries: in.Tries, Last: in.Last,
 		Pending: f.Table.IsPending(&in.State, step), Claim: claims,
 		Now:    func() time.Time { return f.now(ctx) },
 		Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
 	})
+	if remote {
+		f.measure(ctx, in, name, max(f.Clock().Sub(began), 0), err)
+	}
 	f.attempted(ctx, step, kind, began, outcome, err)
 	f.endSpan(ctx, span, step, kind, outcome, err)
 	if err != nil {
@@ -95,7 +106,7 @@ func (f *Flow[S, P]) step(
 	default:
 		result.Later = outcome.Later()
 	}
-	result.Published = published()
+	result.Published, result.Slow = published(), f.slow(in.Settings)
 	if err != nil {
 		return saga.StepResult[S]{}, ToTemporal(err)
 	}

@@ -142,7 +142,7 @@ type Traits struct {
 	// KeyLifetime is how long the provider remembers idempotency keys; 0 means forever. Afterwards, a payment whose ID is unknown cannot be looked up
 	// reliably.
 	KeyLifetime time.Duration
-	// Fast means that calls take milliseconds, so that they may run inside a workflow task.
+	// Fast means that calls take milliseconds: they run inside workflow tasks like those of the stores, and are not measured.
 	Fast bool
 }
 

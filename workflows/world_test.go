@@ -39,8 +39,9 @@ type world struct {
 	skew time.Duration
 	// inlinePayment: the gateway is fast.
 	inlinePayment bool
-	// slow are steps that run as regular activities.
+	// slow are steps that the service of another team takes, gate is what decides whether their calls run inline; nil: never.
 	slow []string
+	gate *activities.Gate
 	// callerID reports whether the client chose the order's id.
 	callerID bool
 	// resume is the input from an earlier run, pendingFacts are the pages of facts of interrupted runs.
@@ -63,7 +64,7 @@ func newWorld(t testing.TB) *world {
 // run runs the saga of o to its end. What is mocked is mocked by before, when everything is registered.
 func (w *world) run(o order.Order, before ...func()) saga.Result {
 	w.t.Helper()
-	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)}
+	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler), Gate: w.gate}
 	workers.RegisterWorkflows(w.env)
 	workers.RegisterActivities(w.env, w.orders(recorder, w.gateway), w.lateMoney(w.gateway))
 	for _, mock := range before {

@@ -135,6 +135,8 @@ type Config struct {
 	WorkerQueues      []string
 	WorkerConcurrency int
 	WorkerCache       int
+	// RemoteInlineBudget is 0 if calls of external services never run inside workflow tasks.
+	RemoteInlineBudget time.Duration
 	// ShutdownDelay is 0 if a stopping process drains at once.
 	ShutdownDelay time.Duration
 	// WorkerDeployment turns worker versioning on; WorkerBuildID is the version of the binary if it is empty.

@@ -131,6 +131,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"INVENTORY":                              {"HTTP", "none"},
 		"PARTICIPANT_SECRET":                     {"secret", "whsec_", "whsec_c2hvcnQ=", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz secret"},
 		"PARTICIPANT_TIMEOUT":                    {"0s", "10s", "soon"},
+		"REMOTE_INLINE_BUDGET":                   {"6s", "-1s", "soon"},
 		"SIMULATOR_OUTAGE":                       {"0s", "-1s", "10"},
 		"RESERVE_DEADLINE":                       {"0"},
 		"AUTHORIZE_DEADLINE":                     {"soon"},

@@ -248,6 +248,11 @@ func participantTimeout(field *time.Duration) kind {
 	return durationWithin(field, "a duration above zero and at most 9s", func(d time.Duration) bool { return d > 0 && d <= 9*time.Second })
 }
 
+// inlineBudget must leave time for the rest of a workflow task, which is renewed after 8 s.
+func inlineBudget(field *time.Duration) kind {
+	return durationWithin(field, "0 or a duration of at most 5s", func(d time.Duration) bool { return d >= 0 && d <= 5*time.Second })
+}
+
 // secrets are secrets of Standard Webhooks, with white space between them.
 func secrets(field *[]string) kind {
 	return parsed(field, "", "one secret on each line; each "+participant.SecretRule, func(value string) ([]string, bool) {

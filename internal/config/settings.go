@@ -129,7 +129,7 @@ func table(c *Config) []Setting {
 		setting("SIMULATOR_OUTAGE", "10s", duration(&c.SimulatorOutage),
 			"How long the simulator is unavailable for a payment with tok_unavailable."),
 		setting("SIMULATOR_FAST", "true", flag(&c.SimulatorFast),
-			"Whether the simulator is called inside workflow tasks, or with regular activities like a remote provider."),
+			"Whether the simulator is called inside workflow tasks, or with regular activities. Without it, no call of a service runs inside workflow tasks."),
 
 		setting("RESERVE_DEADLINE", "2m", duration(&c.Timing.Reserve),
 			"How long the stock ledger may be unavailable before the order fails, and how long an order waits for stock that other orders hold temporarily."),
@@ -157,6 +157,8 @@ func table(c *Config) []Setting {
 			"Maximum number of concurrent workflow tasks, and of concurrent activities of each queue, in this process. Further tasks wait in Temporal."),
 		setting("WORKER_CACHE", "2000", count(&c.WorkerCache, "sagas", 0, 1000000),
 			"Number of running sagas in the workflow cache of this process. Other sagas are replayed from their history; 0 always replays, for tests."),
+		setting("REMOTE_INLINE_BUDGET", "2s", inlineBudget(&c.RemoteInlineBudget),
+			"A call of Stripe, PAYMENT_URL or INVENTORY_URL runs inside the workflow task, once, while 95% of the last 100 calls of the same operation by this process took less than this, and a quarter of WORKER_CONCURRENCY is not used up; otherwise it is a regular activity. At most 5s; 0 is never."),
 		setting("SHUTDOWN_DELAY", "0", durationOrOff(&c.ShutdownDelay),
 			"How long a stopping process with the API serves requests after `/readyz` has begun to answer 503, so that load balancers stop sending new ones. SHUTDOWN_GRACE begins after it."),
 		setting("WORKER_DEPLOYMENT_NAME", "", text(&c.WorkerDeployment, deploymentName),

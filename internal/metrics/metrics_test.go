@@ -59,6 +59,20 @@ func TestSagas(t *testing.T) {
 	}, gathered(t, registry))
 }
 
+func TestRemote(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	r := NewRemote(registry)
+	r.Called("payment.Capture", true, time.Second)
+	r.Called("payment.Capture", false, 3*time.Second)
+	r.Refused("payment.Capture", activities.RefusedSlow)
+	require.Equal(t, map[string]float64{
+		"ordersaga_remote_calls_total{mode=inline,operation=payment.Capture}":          1,
+		"ordersaga_remote_calls_total{mode=regular,operation=payment.Capture}":         1,
+		"ordersaga_remote_inline_refused_total{operation=payment.Capture,reason=slow}": 1,
+		"ordersaga_remote_call_p95_seconds{operation=payment.Capture}":                 3,
+	}, gathered(t, registry))
+}
+
 // What a participant says must not make series without bound.
 func TestReasonsAreBounded(t *testing.T) {
 	registry := prometheus.NewRegistry()

@@ -56,6 +56,7 @@ func All() ([]Metric, error) {
 	rabbitmq.NewMetrics(&c)
 	mongo.NewMetrics(&c)
 	metrics.NewSagas(&c)
+	metrics.NewRemote(&c)
 	metrics.NewReconcile(&c)
 	metrics.NewBacklog(&c, metrics.BacklogConfig{})
 	metrics.NewBreakers(&c)

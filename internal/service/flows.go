@@ -2,9 +2,11 @@ package service
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
@@ -12,8 +14,30 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
+
+const (
+	// inlineShare is the part of WORKER_CONCURRENCY that may wait for external services inside workflow tasks: one in so many.
+	inlineShare = 4
+	// forgetCalls is how long a process that does not call payment services with regular activities knows that they are slow.
+	forgetCalls = 10 * time.Minute
+)
+
+// gate decides which calls of external services run inside workflow tasks. All flows share it.
+func (s *Service) gate() *activities.Gate {
+	c := activities.GateConfig{
+		Budget: s.cfg.RemoteInlineBudget, Places: s.cfg.WorkerConcurrency / inlineShare, Clock: time.Now, Metrics: s.remoteMetrics,
+	}
+	if s.cfg.PaymentGateway == config.GatewaySimulator && !s.cfg.SimulatorFast {
+		c.Budget = 0 // SIMULATOR_FAST
+	}
+	if !slices.Contains(s.cfg.WorkerQueues, saga.QueuePayments) {
+		c.Forget = forgetCalls
+	}
+	return activities.NewGate(c)
+}
 
 // flows are the flows with their participants.
 func (s *Service) flows() ([]workers.Flow, error) {
@@ -23,6 +47,7 @@ func (s *Service) flows() ([]workers.Flow, error) {
 	}
 	recorder := &activities.Recorder{
 		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords), Clock: time.Now, Logger: s.logger, Metrics: s.sagaMetrics,
+		Gate: s.gate(),
 	}
 	customers := &onboarding.Participants{}
 	if s.notifies() {

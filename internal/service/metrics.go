@@ -14,6 +14,7 @@ func (s *Service) registerMetrics() {
 		started = append(started, f.Info().Name)
 	}
 	s.sagaMetrics, s.checkMetrics = metrics.NewSagas(s.registry, started...), metrics.NewReconcile(s.registry)
+	s.remoteMetrics = metrics.NewRemote(s.registry)
 	metrics.NewBacklog(s.registry, metrics.BacklogConfig{
 		Lists:   map[string]metrics.Tallier{order.Flow.Name: s.stores.orders, "": s.stores.sagas},
 		Letters: s.stores.letters, Clock: time.Now, Logger: s.logger,

@@ -59,9 +59,10 @@ type Service struct {
 	publisher *rabbitmq.Publisher
 	// busMetrics are shared by everything that is connected to the broker.
 	busMetrics *rabbitmq.Metrics
-	// sagaMetrics and checkMetrics are those of what the workers do.
-	sagaMetrics  *metrics.Sagas
-	checkMetrics *metrics.Reconcile
+	// sagaMetrics, remoteMetrics and checkMetrics are those of what the workers do.
+	sagaMetrics   *metrics.Sagas
+	remoteMetrics *metrics.Remote
+	checkMetrics  *metrics.Reconcile
 	// added are the flows that a team has added.
 	added []Flow
 	clients

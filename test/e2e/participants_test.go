@@ -76,7 +76,27 @@ func serveParticipant(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	return (&http.Server{Addr: c.Addr, Handler: server, ReadHeaderTimeout: time.Minute}).ListenAndServe()
+	return (&http.Server{Addr: c.Addr, Handler: c.delayed(server), ReadHeaderTimeout: time.Minute}).ListenAndServe()
+}
+
+// delayFile is the file in the folder of a participant that says how long it takes for each request.
+func (c participantConfig) delayFile() string { return filepath.Join(c.Folder, "delay") }
+
+// delayed has requests that change something wait before they are handled.
+func (c participantConfig) delayed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := os.ReadFile(c.delayFile())
+		if delay, err := time.ParseDuration(string(text)); err == nil && r.Method != http.MethodGet {
+			<-time.After(delay)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// slowDown has each request take so long from now on.
+func (p *participantProcess) slowDown(delay time.Duration) {
+	p.s.t.Helper()
+	require.NoError(p.s.t, os.WriteFile(p.config.delayFile(), []byte(delay.String()), 0o600))
 }
 
 // participantProcess is a participant that can be killed and started again.

@@ -52,6 +52,8 @@ type environment struct {
 	address, namespace string
 	// fast reports whether the gateway is called inside workflow tasks.
 	fast bool
+	// inline is the time that calls of a gateway that is not fast get inside workflow tasks; 0 is none. It is set before anything is started.
+	inline time.Duration
 	// cache is the number of workflows that a process caches.
 	cache    int
 	timing   order.Timing
@@ -89,9 +91,9 @@ type environment struct {
 }
 
 // newEnvironment makes a namespace and starts a first process in it.
-func newEnvironment(ctx context.Context, address string, fast bool, cache int) (*environment, error) {
+func newEnvironment(ctx context.Context, address string, fast bool, inline time.Duration, cache int) (*environment, error) {
 	l := &environment{
-		address: address, namespace: testenv.Unique("matrix"), fast: fast, cache: cache,
+		address: address, namespace: testenv.Unique("matrix"), fast: fast, inline: inline, cache: cache,
 		timing: order.Timing{
 			PaymentPending: time.Minute, Shipment: time.Minute, Delivery: time.Minute,
 			Reserve: time.Minute, Authorize: time.Minute, Attention: 30 * time.Second,
@@ -410,6 +412,12 @@ type pool struct{ fast, slow chan *environment }
 // newPool starts environments, for as long as the test runs.
 func newPool(t *testing.T, fast, slow, cache int) *pool {
 	t.Helper()
+	return newInlinePool(t, fast, slow, 0, cache)
+}
+
+// newInlinePool is newPool with environments whose gateway, although not fast, is called inside workflow tasks first.
+func newInlinePool(t *testing.T, fast, slow int, inline time.Duration, cache int) *pool {
+	t.Helper()
 	address := testenv.Temporal(t)
 	began := time.Now()
 	p := &pool{fast: make(chan *environment, fast), slow: make(chan *environment, slow)}
@@ -421,7 +429,7 @@ func newPool(t *testing.T, fast, slow, cache int) *pool {
 	var failed []error
 	for i := range fast + slow {
 		all.Go(func() {
-			l, err := newEnvironment(ctx, address, i < fast, cache)
+			l, err := newEnvironment(ctx, address, i < fast, inline, cache)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

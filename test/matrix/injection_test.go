@@ -25,6 +25,7 @@ const (
 	faultError      faultKind = "error"
 	faultTimeout    faultKind = "timeout"
 	faultKill       faultKind = "kill"
+	faultStop       faultKind = "stop"
 	faultPause      faultKind = "pause"
 	faultCancel     faultKind = "cancel"
 	faultSignal     faultKind = "signal"
@@ -147,6 +148,8 @@ func (h faultKind) inject(l *environment, proc *process, t *injection) error {
 		return fault.New(fault.OutcomeUnknown, "injected")
 	case faultKill:
 		l.replace(proc, dead, func() {})
+	case faultStop:
+		l.replace(proc, stopping, func() {})
 	case faultPause:
 		l.replace(proc, paused, func() {})
 	case faultCancel:

@@ -55,6 +55,8 @@ const (
 	paused
 	// dead: calls fail without an effect.
 	dead
+	// stopping: it ends in an orderly way. Calls go through until its workers have stopped.
+	stopping
 )
 
 // startProcess starts a process in the environment.
@@ -83,6 +85,8 @@ func startProcess(l *environment) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	settings := l.timing.Settings(l.fast)
+	settings.Inline = l.inline
 	recorder := &activities.Recorder{
 		Log: log, Publisher: handleBus{proc: proc}, Clock: l.clock, Logger: slog.New(slog.DiscardHandler),
 	}
@@ -90,12 +94,12 @@ func startProcess(l *environment) (*process, error) {
 		Client: proc.client, Queues: []string{saga.QueueOrders, saga.QueuePayments},
 		Flows: []workers.Flow{
 			&activities.Flow[order.State, *order.Participants]{
-				Recorder: recorder, Table: &order.Flow, Settings: l.timing.Settings(l.fast),
+				Recorder: recorder, Table: &order.Flow, Settings: settings,
 				List: handleList{proc: proc}, Predecessors: l.sagas, Late: latepayment.Recorder{Log: log, Clock: l.clock}.Record,
 				Participants: &order.Participants{Stock: order.PerSKU(handleStock{proc: proc}), Gateway: handleGateway{proc: proc, Simulator: sim}, Refunds: log},
 			},
 			&activities.Flow[latepayment.State, *latepayment.Participants]{
-				Recorder: recorder, Table: &latepayment.Flow, Settings: l.timing.Settings(l.fast), List: handleLateList{proc: proc},
+				Recorder: recorder, Table: &latepayment.Flow, Settings: settings, List: handleLateList{proc: proc},
 				Participants: &latepayment.Participants{
 					Gateway: handleGateway{proc: proc, Simulator: sim}, Refunds: log, Payment: order.Reader{Log: log}.Payment,
 				},
@@ -110,7 +114,7 @@ func startProcess(l *environment) (*process, error) {
 				},
 			},
 			&activities.Flow[refund.State, *refund.Participants]{
-				Table: &refund.Flow, Settings: l.timing.Settings(l.fast), Participants: &refund.Participants{
+				Table: &refund.Flow, Settings: settings, Participants: &refund.Participants{
 					Orders: order.Reader{Log: log}, Refunds: log, Gateway: handleGateway{proc: proc, Simulator: sim}, Stock: struct{ refund.Stock }{},
 				},
 			},
@@ -126,7 +130,7 @@ func startProcess(l *environment) (*process, error) {
 	return proc, proc.workers.Start()
 }
 
-// end kills or pauses the process between two calls. It reports whether it was alive.
+// end kills, pauses or stops the process between two calls. It reports whether it was alive.
 func (proc *process) end(how processState) bool {
 	proc.mu.Lock()
 	defer proc.mu.Unlock()
@@ -134,11 +138,18 @@ func (proc *process) end(how processState) bool {
 		return false
 	}
 	proc.state = how
-	proc.disconnect()
+	if how != stopping {
+		proc.disconnect()
+	}
 	go func() {
 		defer close(proc.stopped)
 		proc.workers.Stop()
-		if how == dead {
+		if how == stopping {
+			proc.mu.Lock()
+			proc.state = dead
+			proc.mu.Unlock()
+		}
+		if how != paused {
 			proc.ledger.Close()
 			proc.client.Close()
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -98,10 +99,18 @@ func (s *remoteShop) holds(o order.State) error {
 }
 
 // TestMatrixOverHTTP strikes every operation of orders whose participants are called over HTTP, through connections that lose, delay and repeat
-// requests and lose answers. It runs a sample of the cells, or all with ORDERSAGA_WHOLE_MATRIX=1.
+// requests and lose answers. Calls run as regular activities from the start, or first inside the workflow task. It runs a sample of the cells, or all
+// with ORDERSAGA_WHOLE_MATRIX=1.
 func TestMatrixOverHTTP(t *testing.T) {
 	draw := drawn(t)
+	for name, budget := range map[string]time.Duration{"regular": -1, "inline first": sagatest.Timeout} {
+		t.Run(name, func(t *testing.T) { testMatrixOverHTTP(t, draw, budget) })
+	}
+}
+
+func testMatrixOverHTTP(t *testing.T, draw int, budget time.Duration) {
 	settings := order.DefaultTiming().Settings(false)
+	settings.Inline = budget
 	settings.Slow = []string{order.StepReserve, order.StepCommit}
 	cells := sagatest.Cells[order.State, *order.Participants]{
 		Flow: &order.Flow, Settings: settings, NewWorld: newRemoteShop(uint64(draw)), Once: os.Getenv(wholeMatrix) == "",
@@ -118,7 +127,7 @@ func TestMatrixOverHTTP(t *testing.T) {
 		},
 	}
 	if os.Getenv(wholeMatrix) == "" {
-		cells.OneIn, cells.Draw = 4, draw
+		cells.OneIn, cells.Draw = 8, draw
 	}
 	sagatest.Matrix(t, cells)
 }

@@ -23,14 +23,16 @@ const (
 
 // attempt runs a call: inside the workflow task first, where that is allowed, and as a regular activity with durable
 // retry when that did not come through.
-func (d *Driver[In, Out]) attempt(a Action, call *ActivityCall[In, Out], in In, inline bool) (out Out, f attemptOutcome, err error) {
+func (d *Driver[In, Out]) attempt(a Action, call *ActivityCall[In, Out], in In, inline Inlining) (out Out, f attemptOutcome, err error) {
 	note := call.Summary
-	if inline {
-		err = callInline(d.ctx, call, in, &out)
+	if inline.Attempts > 0 {
+		err = callInline(d.ctx, call, in, &out, inline)
 		if err == nil || !Retryable(err) {
 			return out, answered, err
 		}
-		note = "retrying: " + note
+		if !refusedInline(err) {
+			note = "retrying: " + note
+		}
 	}
 	d.flow.Idle(note)
 	limit := d.batch()
@@ -67,7 +69,7 @@ func (d *Driver[In, Out]) batch() time.Duration {
 // UntilDone runs a call that needs nothing but the flow's own stores, until it succeeds. It never ends a run: an error
 // that no retry repairs is shown in the Web UI and retried slowly until an operator repairs the cause. The error is the workflow's own.
 func UntilDone[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], in In, idle func(note string)) (out Out, err error) {
-	err = callInline(ctx, call, in, &out)
+	err = callInline(ctx, call, in, &out, OwnInlining)
 	for round := 1; err != nil; round++ {
 		idle("retrying: " + call.Summary)
 		if err = callDurable(ctx, call, in, 0).Get(ctx, &out); err == nil {
@@ -83,10 +85,12 @@ func UntilDone[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], i
 }
 
 // callInline runs a call as a local activity.
-func callInline[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], in In, out *Out) error {
+func callInline[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], in In, out *Out, inline Inlining) error {
+	retry := InlineRetry()
+	retry.MaximumAttempts = inline.Attempts
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		ScheduleToCloseTimeout: InlineBudget, StartToCloseTimeout: InlineAttempt,
-		RetryPolicy: InlineRetry(), Summary: Summary(call.Summary),
+		ScheduleToCloseTimeout: inline.Budget, StartToCloseTimeout: inline.Attempt,
+		RetryPolicy: retry, Summary: Summary(call.Summary),
 	})
 	return workflow.ExecuteLocalActivity(ctx, call.activity, in).Get(ctx, out)
 }
@@ -134,6 +138,15 @@ func Retryable(err error) bool {
 	var timeout *temporal.TimeoutError
 	var application *temporal.ApplicationError
 	return errors.As(err, &timeout) || !errors.As(err, &application) || !application.NonRetryable()
+}
+
+// TypeNotInline is the type of the error of a call that its worker does not run inside a workflow task.
+const TypeNotInline = "not_inline"
+
+// refusedInline reports whether the worker has not run a call inside a workflow task.
+func refusedInline(err error) bool {
+	var application *temporal.ApplicationError
+	return errors.As(err, &application) && application.Type() == TypeNotInline
 }
 
 // Describe returns the innermost words of an error that came back through Temporal, for operators.

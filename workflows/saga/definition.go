@@ -15,8 +15,7 @@ type ActivityCall[In, Out any] struct {
 	Queue string
 	// Summary is one line for the Temporal Web UI.
 	Summary string
-	// Remote marks calls to an external service: they run inside a workflow task only when the flow says that the
-	// service is fast.
+	// Remote marks calls to an external service: how they run inside a workflow task depends on how fast it is, see Inlining.
 	Remote bool
 	// Once marks calls that never run inside a workflow task, which may be discarded unnoticed.
 	Once bool
@@ -165,6 +164,19 @@ func (f *Flow[S, P]) ActivityOf(row *Step[S, P], kind ActionKind) string {
 		return f.Stream + "." + row.Name
 	}
 	return f.Stream + "." + row.Name + "." + string(kind)
+}
+
+// RemoteCall returns the registered name of an operation of a step, and whether its calls are those of an external service that may be slow.
+func (f *Flow[S, P]) RemoteCall(s *S, settings Settings, step string, kind ActionKind) (activity string, remote bool) {
+	row := f.row(s, step)
+	if row == nil {
+		return "", false
+	}
+	o := row.Operation(kind)
+	if o == nil || o.Once || !settings.remote(step, o.Remote) {
+		return "", false
+	}
+	return f.ActivityOf(row, kind), true
 }
 
 // Activities are the registered names of the step functions.

@@ -79,8 +79,9 @@ type Run[In, Out any] interface {
 	// be seen. Durable makes the input of the same call as a regular activity.
 	Input(a Action, inline bool) In
 	Durable(in In) In
-	// Inline reports whether the calls of a step may run inside a workflow task; remote ones are those of an external service.
-	Inline(step string, remote bool) bool
+	// Inline says how a call of a step runs inside a workflow task, if it may. Activity is its registered name; remote calls are those of an external
+	// service.
+	Inline(step, activity string, remote bool) Inlining
 	// Interrupts reports whether a fact has made the attempt pointless. It may happen all the same.
 	Interrupts(a Action) bool
 
@@ -158,8 +159,11 @@ func (d *Driver[In, Out]) step(a Action) error {
 	if call == nil {
 		return fmt.Errorf("saga %q has no operation for %s", d.def.name, a)
 	}
-	inline := !call.Once && d.flow.Inline(a.Step, call.Remote)
-	in := d.flow.Input(a, inline)
+	var inline Inlining
+	if !call.Once {
+		inline = d.flow.Inline(a.Step, call.activity, call.Remote)
+	}
+	in := d.flow.Input(a, inline.Attempts > 0)
 	out, fate, err := d.attempt(a, call, in, inline)
 	switch {
 	case fate == broken:

@@ -29,8 +29,9 @@ type play struct {
 	script []saga.Action
 	// log is what the kit said, in its order.
 	log []string
-	// fast: remote calls may run inline; patience is how long before something is raised.
+	// fast: remote calls may run inline; budget is what one that may be slow gets; patience is how long before something is raised.
 	fast     bool
+	budget   time.Duration
 	patience time.Duration
 	// stop makes attempts pointless; moved counts facts. overtaken: the fact comes while an attempt runs.
 	stop, overtaken bool
@@ -83,8 +84,13 @@ func (p *play) Input(a saga.Action, inline bool) input {
 	}
 	return input{Step: a.Step, Mode: mode}
 }
-func (p *play) Durable(in input) input            { in.Mode = "durable"; return in }
-func (p *play) Inline(_ string, remote bool) bool { return !remote || p.fast }
+func (p *play) Durable(in input) input { in.Mode = "durable"; return in }
+func (p *play) Inline(_, _ string, remote bool) saga.Inlining {
+	if remote && !p.fast {
+		return saga.RemoteInlining(p.budget)
+	}
+	return saga.OwnInlining
+}
 
 func (p *play) Interrupts(saga.Action) bool { return p.stop }
 
@@ -183,6 +189,33 @@ func TestRemoteCallsAreInlineWhenTheyAreFast(t *testing.T) {
 		s, p := newStage(), &play{script: []saga.Action{doStep("pack")}, fast: fast}
 		require.NoError(t, s.run(t, p, true))
 		require.Equal(t, []string{want}, s.calls)
+	}
+}
+
+func TestRemoteCallIsTriedOnceInline(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want []string
+		idle string
+	}{
+		"answered": {nil, []string{"Pack inline"}, ""},
+		"failed":   {errUnavailable, []string{"Pack inline", "Pack durable"}, "idle: retrying: do Pack"},
+		"refused": {
+			temporal.NewApplicationError("slow", saga.TypeNotInline),
+			[]string{"Pack inline", "Pack durable"}, "idle: do Pack",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, p := newStage(), &play{script: []saga.Action{doStep("pack")}, budget: time.Second}
+			if test.err != nil {
+				s.errs["Pack"] = times(1, test.err)
+			}
+			require.NoError(t, s.run(t, p, true))
+			require.Equal(t, test.want, s.calls)
+			if test.idle != "" {
+				require.Contains(t, p.log, test.idle)
+			}
+		})
 	}
 }
 

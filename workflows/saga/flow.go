@@ -174,7 +174,7 @@ type Operation[S, P any] struct {
 	Name, Queue string
 	// Summary is one line for the Temporal Web UI.
 	Summary string
-	// Remote marks a call to an external service: it runs inside a workflow task only where that service is fast.
+	// Remote marks a call to an external service: it runs inside a workflow task only while that service is fast.
 	Remote bool
 	// Within bounds how long a Lookup is tried.
 	Within time.Duration

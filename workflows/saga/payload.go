@@ -2,6 +2,7 @@ package saga
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -57,8 +58,15 @@ type Settings struct {
 	Attention time.Duration `json:"attention,omitempty"`
 	// Fast reports that remote calls are fast enough to run inside a workflow task.
 	Fast bool `json:"fast,omitempty"`
-	// Slow are steps that the service of another team takes: their calls never run inside a workflow task.
+	// Slow are steps that the service of another team takes: their calls are remote ones whose service is not fast.
 	Slow []string `json:"slow,omitempty"`
+	// Inline is the time that one attempt of such a call gets inside a workflow task; 0 or less is none.
+	Inline time.Duration `json:"inline,omitempty"`
+}
+
+// remote reports whether a call of a step is one of an external service that may be slow.
+func (s Settings) remote(step string, remote bool) bool {
+	return remote && !s.Fast || slices.Contains(s.Slow, step)
 }
 
 // Of is how long a wait lasts; it is a Timing.
@@ -124,6 +132,8 @@ type StepResult[S any] struct {
 	Later *Later `json:"later,omitempty"`
 	// Answer is what the run has to record.
 	Answer *Answer `json:"answer,omitempty"`
+	// Slow are the flow's activities whose calls are too slow for workflow tasks now, as far as the process has measured.
+	Slow []string `json:"slow,omitempty"`
 }
 
 // ListInput is a saga that the list is to show.

@@ -15,6 +15,9 @@ const (
 	// InlineAttempt bounds one attempt, so that a hung connection leaves room for a second one.
 	InlineAttempt = 2 * time.Second
 
+	// inlineMargin is the time that an attempt of a remote call has for everything else, such as the append of its outcome.
+	inlineMargin = time.Second
+
 	// AttemptTimeout bounds one attempt of a regular activity. A service that takes longer is asked again with the
 	// same key.
 	AttemptTimeout = 10 * time.Second
@@ -29,6 +32,24 @@ const (
 	// SlowBatch bounds the attempts of one such try.
 	SlowBatch = 30 * time.Second
 )
+
+// Inlining is how a call runs inside a workflow task. Attempts of 0: it does not.
+type Inlining struct {
+	// Budget bounds all attempts together, Attempt one of them.
+	Budget, Attempt time.Duration
+	Attempts        int32
+}
+
+// OwnInlining is for calls of own stores, and of services that are as fast.
+var OwnInlining = Inlining{Budget: InlineBudget, Attempt: InlineAttempt, Attempts: 2}
+
+// RemoteInlining is for calls of external services: one attempt, whose call gets the budget. A failed one becomes a regular activity at once.
+func RemoteInlining(budget time.Duration) Inlining {
+	if budget <= 0 {
+		return Inlining{}
+	}
+	return Inlining{Budget: budget + inlineMargin, Attempt: budget + inlineMargin, Attempts: 1}
+}
 
 // InlineRetry is for local activities: one more attempt at once; everything longer is for regular activities.
 func InlineRetry() *temporal.RetryPolicy {

@@ -63,6 +63,8 @@ type run[S, P any] struct {
 	known, unread, again bool
 	// unlisted reports that the list does not show the end of the saga yet.
 	unlisted bool
+	// slow are the activities whose calls are too slow for workflow tasks.
+	slow []string
 
 	outbox outbox
 	shown  Status
@@ -206,7 +208,7 @@ func (r *run[S, P]) fold(result StepResult[S]) {
 	if r.flow.Bound != nil {
 		r.again = r.flow.Bound(&state)
 	}
-	r.state, r.unlisted = state, result.Unlisted
+	r.state, r.unlisted, r.slow = state, result.Unlisted, result.Slow
 	r.readParts()
 }
 

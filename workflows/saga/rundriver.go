@@ -89,9 +89,16 @@ func (r *run[S, P]) Durable(in StepInput[S]) StepInput[S] {
 	return in
 }
 
-// Inline reports whether the calls of a step may run inside a workflow task.
-func (r *run[S, P]) Inline(step string, remote bool) bool {
-	return (!remote || r.settings.Fast) && !slices.Contains(r.settings.Slow, step)
+// Inline says how a call of a step runs inside a workflow task. A call that is too slow, as the last activity says, is not even tried: Temporal would keep
+// the refusal in the history.
+func (r *run[S, P]) Inline(step, activity string, remote bool) Inlining {
+	switch {
+	case !r.settings.remote(step, remote):
+		return OwnInlining
+	case slices.Contains(r.slow, activity):
+		return Inlining{}
+	}
+	return RemoteInlining(r.settings.Inline)
 }
 
 // Interrupts reports whether a cancellation, a request to turn back or a person's decision has made an attempt pointless.

@@ -19,7 +19,8 @@ import (
 // Cells is a flow as Matrix tests it.
 type Cells[S, P any] struct {
 	Flow *saga.Flow[S, P]
-	// Settings are those of the worker. A wait that they do not have lasts an hour, and a step may be stuck for five minutes by default.
+	// Settings are those of the worker. A wait that they do not have lasts an hour, and a step may be stuck for five minutes by default. Remote calls are
+	// tried inside workflow tasks, as in production while services are fast, unless Inline is negative.
 	Settings saga.Settings
 	// NewWorld makes what is outside of the saga, once for each cell.
 	NewWorld func(t testing.TB) World[S, P]
@@ -166,6 +167,7 @@ func (c *Cells[S, P]) check() error {
 		waits[d] = cmp.Or(waits[d], defaultWait)
 	}
 	c.Settings.Waits, c.Settings.Attention = waits, cmp.Or(c.Settings.Attention, defaultAttention)
+	c.Settings.Inline = cmp.Or(c.Settings.Inline, Timeout)
 	names := make(map[string]bool)
 	c.Journeys = slices.Clone(c.Journeys)
 	for i := range c.Journeys {
