@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -36,7 +37,7 @@ type route struct {
 }
 
 // own are the routes to the flows of this service that have inbound events in their tables.
-var own = NewRoutes(&refund.Flow)
+var own = NewRoutes(&refund.Flow, &returns.Flow)
 
 // of returns the route of a type.
 func (r Routes) of(eventType string) (route, bool) {

@@ -18,6 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -108,14 +109,20 @@ type world struct {
 	box      *sealed.Box
 }
 
-// flowSagas starts refunds.
+// flowSagas starts refunds and returns, and sends facts to them.
 type flowSagas struct {
 	sagaclient.Sagas
 	*sagas
+	flow saga.Definer
+}
+
+func (s *flowSagas) SendFact(_ context.Context, id string, f sagaclient.Fact) error {
+	s.signals = append(s.signals, signal{id, saga.SignalFact, f.Fact})
+	return s.err
 }
 
 func (s *flowSagas) Start(_ context.Context, r sagaclient.Request) (saga.View, bool, error) {
-	_, err := refund.Flow.ReadStart(r.ID, r.Body, r.At)
+	_, err := s.flow.ReadStart(r.ID, r.Body, r.At)
 	if err == nil {
 		s.refunds = append(s.refunds, r)
 	}
@@ -127,7 +134,9 @@ func newWorld() *world {
 	w.box = sealed.NewBox(w.keys)
 	w.executor = &inbound.Executor{
 		Sagas: w.sagas, Onboard: w.sagas.Onboard, Stock: w.stock, Clock: func() time.Time { return now },
-		Log: w.log, Sealer: w.box, Flows: map[string]sagaclient.Sagas{refund.Flow.Name: &flowSagas{sagas: w.sagas}},
+		Log: w.log, Sealer: w.box, Flows: map[string]sagaclient.Sagas{
+			refund.Flow.Name: &flowSagas{sagas: w.sagas, flow: &refund.Flow}, returns.Flow.Name: &flowSagas{sagas: w.sagas, flow: &returns.Flow},
+		},
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	return w

@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
@@ -54,6 +55,14 @@ func (s *Service) flows() ([]workers.Flow, error) {
 			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.stores.ledger,
 		},
 		Predecessors: s.sagasOf[refund.Flow.Name],
+	}, &activities.Flow[returns.State, *returns.Participants]{
+		// An attempt of a refund waits for another saga: never inside a workflow task.
+		Recorder: recorder, Table: &returns.Flow, Settings: s.cfg.Timing.Settings(false), List: sagaListOf(s, &returns.Flow),
+		Participants: &returns.Participants{
+			Orders: order.Reader{Log: s.stores.log}, Ledger: s.stores.log, Stock: s.stores.ledger,
+			Refunds: refundsOfReturns{s.sagasOf[refund.Flow.Name], s.stores.log},
+		},
+		Predecessors: s.sagasOf[returns.Flow.Name],
 	})
 	for _, f := range s.added {
 		one, err := f.worker(s, recorder, s.sagasOf[f.Info().Name])

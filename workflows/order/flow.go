@@ -25,6 +25,7 @@ const (
 	PaymentPendingDeadline saga.Deadline = "PAYMENT_PENDING_DEADLINE"
 	ShipmentDeadline       saga.Deadline = "SHIPMENT_DEADLINE"
 	DeliveryDeadline       saga.Deadline = "DELIVERY_DEADLINE"
+	ReturnDeadline         saga.Deadline = "RETURN_DEADLINE"
 )
 
 const (
