@@ -327,7 +327,7 @@ func TestCustomerTokensSeeTheirOrdersOnly(t *testing.T) {
 	// Everything that is not about orders of one customer is out of reach, whatever the scopes.
 	for _, route := range g.server.RouterRoutes() {
 		method, path, _ := strings.Cut(route, " ")
-		if strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/v1/webhooks/") && (!strings.HasPrefix(path, "/v1/orders") || strings.HasSuffix(path, "/resolutions")) {
+		if strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/v1/webhooks/") && (!strings.HasPrefix(path, "/v1/orders") || strings.HasSuffix(path, "/resolutions") || strings.HasSuffix(path, "/receipts")) {
 			a := g.as("own", method, parameter.ReplaceAllString(path, "o-1"), "")
 			require.Equal(t, http.StatusForbidden, a.status, route)
 			require.Equal(t, "insufficient_scope", a.problem(t).Code)

@@ -290,6 +290,7 @@ type orderResource struct {
 type resourceLinks struct {
 	orderLinks
 	Refunds string `json:"refunds"`
+	Returns string `json:"returns"`
 }
 
 // parcelResource is goods of an order that are on their way together, or were.
@@ -322,12 +323,14 @@ type lineResource struct {
 	Quantity   int64  `json:"quantity"`
 	UnitAmount int64  `json:"unitAmount"`
 	Stocked    bool   `json:"stocked"`
+	// ReturnedQuantity is known of one order as it is now.
+	ReturnedQuantity *int64 `json:"returnedQuantity,omitempty"`
 }
 
 func linesOf(o order.Order) []lineResource {
 	lines := make([]lineResource, len(o.Lines))
 	for i, l := range o.Lines {
-		lines[i] = lineResource{i + 1, l.SKU, l.Quantity, l.UnitAmount, l.IsStocked()}
+		lines[i] = lineResource{Line: i + 1, SKU: l.SKU, Quantity: l.Quantity, UnitAmount: l.UnitAmount, Stocked: l.IsStocked()}
 	}
 	return lines
 }
@@ -345,7 +348,7 @@ func (s *Server) listedResource(o readmodel.Order) orderResource {
 		CustomerID: o.CustomerID, Currency: o.Currency, Lines: linesOf(o.Order), Payment: o.Payment,
 		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount, Metadata: o.Metadata,
 		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
-		Links: resourceLinks{s.links(o.ID), orderPath(o.ID) + "/refunds"},
+		Links: resourceLinks{s.links(o.ID), orderPath(o.ID) + "/refunds", orderPath(o.ID) + "/returns"},
 	}
 }
 

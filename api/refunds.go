@@ -14,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
 	"github.com/ordersaga/ordersaga/internal/null"
+	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
@@ -284,22 +285,32 @@ func (s *Server) refundOf(ctx context.Context, id string) (refund.State, error) 
 type shownOrder struct {
 	order.State
 	refunded int64
+	returned map[int]int64
 	action   *paymentAction
 }
 
-// withRefunds adds what was refunded of an order, by refunds and for parcels that did not arrive.
+// withRefunds adds what was refunded of an order, by refunds and for parcels that did not arrive, and what came back of its lines.
 func (s *Server) withRefunds(ctx context.Context, state order.State, err error) (shownOrder, error) {
 	shown := shownOrder{State: state, refunded: state.RefundedParcels()}
-	if err != nil || state.Capture != order.CaptureDone {
+	if err != nil || state.Decision != order.Forward {
 		return shown, err
 	}
-	amount, err := s.refunds().Amount(ctx, state.Order.ID)
+	ledger, err := refunds.Load(ctx, s.cfg.Log, state.Order.ID)
+	if err != nil {
+		return shown, err
+	}
+	amount, err := s.refunds().Amount(ctx, ledger)
 	shown.refunded += amount
+	shown.returned = ledger.Returned()
 	return shown, err
 }
 
 func (s *Server) shownResource(o shownOrder) orderResource {
 	r := s.resource(o.State)
 	r.RefundedAmount, r.PaymentAction = &o.refunded, o.action
+	for i := range r.Lines {
+		returned := o.returned[i+1]
+		r.Lines[i].ReturnedQuantity = &returned
+	}
 	return r
 }

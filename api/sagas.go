@@ -178,7 +178,7 @@ func (s *Server) cancelSaga(c echo.Context) error {
 		return err
 	}
 	// Other ways to change an order need no less.
-	if scope, ok := map[string]auth.Scope{orderFlow: auth.OrdersWrite, refundFlow: auth.RefundsWrite}[f.Info().Name]; ok {
+	if scope, ok := map[string]auth.Scope{orderFlow: auth.OrdersWrite, refundFlow: auth.RefundsWrite, returnFlow: auth.RefundsWrite}[f.Info().Name]; ok {
 		if err := s.require(c, scope); err != nil {
 			return err
 		}

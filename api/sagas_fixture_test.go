@@ -74,6 +74,8 @@ type flowSagas struct {
 	cancel  func(id string, c saga.Cancellation) (saga.CancelAnswer, error)
 	decide  func(id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveAnswer, error)
 	viewErr error
+	// received is called for each fact.
+	received func(id string, f saga.Fact)
 }
 
 func (s *flowSagas) Start(ctx context.Context, r sagaclient.Request) (saga.View, bool, error) {
@@ -105,8 +107,12 @@ func (s *flowSagas) begun(id string) saga.View {
 	return saga.View{Flow: s.Info().Name, ID: id, Status: saga.Accepted, CreatedAt: at, UpdatedAt: at, CorrelationID: "correlation-1"}
 }
 
-func (s *flowSagas) SendFact(context.Context, string, sagaclient.Fact) error {
-	panic("REST tells nothing")
+func (s *flowSagas) SendFact(_ context.Context, id string, f sagaclient.Fact) error {
+	if s.received == nil {
+		panic("REST sends no facts to this flow")
+	}
+	s.received(id, f.Fact)
+	return nil
 }
 
 func (s *flowSagas) Cancel(_ context.Context, id string, c saga.Cancellation) (saga.CancelAnswer, error) {

@@ -152,6 +152,10 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/orders/:id/refunds", auth.RefundsWrite, own, s.refundOrder},
 		{http.MethodGet, "/v1/orders/:id/refunds", auth.OrdersRead, own, s.listRefunds},
 		{http.MethodGet, "/v1/orders/:id/refunds/:refundId", auth.OrdersRead, own, s.getRefund},
+		{http.MethodPost, "/v1/orders/:id/returns", auth.RefundsWrite, own, s.returnGoods},
+		{http.MethodGet, "/v1/orders/:id/returns", auth.OrdersRead, own, s.listReturns},
+		{http.MethodGet, "/v1/orders/:id/returns/:returnId", auth.OrdersRead, own, s.getReturn},
+		{http.MethodPost, "/v1/orders/:id/returns/:returnId/receipts", auth.StockWrite, none, s.receiveReturn},
 		{http.MethodGet, "/v1/attention", auth.Operate, none, s.listAttention},
 
 		{http.MethodGet, "/v1/sagas", auth.OrdersRead, none, s.listSagas},

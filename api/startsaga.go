@@ -59,6 +59,8 @@ func (s *Server) startSaga(c echo.Context) error {
 		return fault.New(fault.Invalid, "place orders with POST /v1/orders")
 	case info.Name == refundFlow:
 		return fault.New(fault.Invalid, "request refunds with POST /v1/orders/{id}/refunds")
+	case info.Name == returnFlow:
+		return fault.New(fault.Invalid, "request returns with POST /v1/orders/{id}/returns")
 	case !info.Startable:
 		return fault.New(fault.Invalid, "sagas of flow %s cannot be started over REST", info.Name)
 	}

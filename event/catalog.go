@@ -28,6 +28,8 @@ const (
 	ShipmentLost               = "shipment.lost"
 	StockReceived              = "stock.received"
 	RefundRequested            = "refund.requested"
+	ReturnRequested            = "return.requested"
+	ReturnReceived             = "return.received"
 	UserRegistered             = "user.registered"
 )
 
@@ -105,6 +107,29 @@ const (
 	RefundStepSkipped         = "refund.step_skipped"
 	RefundStepSubstituted     = "refund.step_substituted"
 
+	ReturnAccepted            = "return.accepted"
+	ReturnAnnounced           = "return.announced"
+	ReturnRefused             = "return.refused"
+	ReturnReleased            = "return.released"
+	ReturnItemsReceived       = "return.items_received"
+	ReturnExpired             = "return.expired"
+	ReturnAccounted           = "return.accounted"
+	ReturnRefunded            = "return.refunded"
+	ReturnRefundRefused       = "return.refund_refused"
+	ReturnRestocked           = "return.restocked"
+	ReturnSettling            = "return.settling"
+	ReturnCompensating        = "return.compensating"
+	ReturnCompleted           = "return.completed"
+	ReturnRejected            = "return.rejected"
+	ReturnCancelled           = "return.cancelled"
+	ReturnFailed              = "return.failed"
+	ReturnCancellationRefused = "return.cancellation_refused"
+	ReturnNeedsAttention      = "return.needs_attention"
+	ReturnAttentionResolved   = "return.attention_resolved"
+	ReturnStepRetried         = "return.step_retried"
+	ReturnStepSkipped         = "return.step_skipped"
+	ReturnStepSubstituted     = "return.step_substituted"
+
 	CustomerRegistered      = "customer.registered"
 	CustomerProfileUpdated  = "customer.profile_updated"
 	CustomerProfileOutdated = "customer.profile_outdated"
@@ -143,6 +168,11 @@ const (
 	RefundsRefunded = "refunds.refunded"
 	RefundsReleased = "refunds.released"
 
+	RefundsReturnReserved = "refunds.return_reserved"
+	RefundsReturnSettled  = "refunds.return_settled"
+
+	ReturnEventLate = "return.event_late"
+
 	EventLate = "event.late"
 
 	OrderCancellationKept = "order.cancellation_kept"
@@ -178,6 +208,7 @@ const (
 	ProducerRefunds     = "the refund ledger"
 	ProducerRefundSaga  = "the refund saga"
 	ProducerDisputeSaga = "the dispute saga"
+	ProducerReturnSaga  = "the return saga"
 	ProducerReconcile   = "`ordersaga reconcile`"
 	ProducerDeadLetters = "the dead letter service"
 	ProducerInbox       = "the consumer of the inbox"
@@ -243,6 +274,10 @@ var catalog = []Type{
 
 	{Name: RefundRequested, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"RefundRequested"}, SubjectFields: []string{"orderId"}, IDField: "refundId",
 		Meaning: "A shop requests a refund of an order. Starts a refund saga."},
+	{Name: ReturnRequested, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"ReturnRequested"}, SubjectFields: []string{"orderId"}, IDField: "returnId",
+		Meaning: "A shop requests that goods of an order come back. Starts a return saga."},
+	{Name: ReturnReceived, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerWarehouse, Aliases: []string{"ReturnReceived"}, SubjectFields: []string{"returnId"},
+		Meaning: "The warehouse received goods of a return."},
 
 	{Name: OrderAccepted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The order is accepted and its saga runs."},
 	{Name: InventoryReserved, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "Every line is reserved."},
@@ -380,6 +415,51 @@ var catalog = []Type{
 	{Name: RefundStepSubstituted, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"note"},
 		Meaning: "Intervention: a stuck step of the refund was done by other means."},
 
+	{Name: ReturnAccepted, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "A return of goods of an order is accepted and its saga runs."},
+	{Name: ReturnAnnounced, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "The quantities are reserved: the warehouse may expect the goods."},
+	{Name: ReturnSettling, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "The pivot: from now on the goods are waited for."},
+	{Name: ReturnRefused, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"detail"},
+		Meaning: "The return was refused: less was delivered, or can still be returned."},
+	{Name: ReturnItemsReceived, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "The warehouse received goods of the return."},
+	{Name: ReturnExpired, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "The time for the goods is over: what was received is refunded and restocked; without any, the return ends."},
+	{Name: ReturnAccounted, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "The received quantities are final; the others can be returned by another return."},
+	{Name: ReturnRefunded, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "What was received is refunded."},
+	{Name: ReturnRefundRefused, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"detail"},
+		Meaning: "The refund was refused; a person must decide."},
+	{Name: ReturnRestocked, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "The returned goods are in stock again."},
+	{Name: ReturnCompensating, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"detail", "eventIdentity"},
+		Meaning: "Nothing comes back: the quantities are released."},
+	{Name: ReturnReleased, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "The quantities are released and can be returned by another return."},
+	{Name: ReturnCompleted, Version: 1, Direction: Published, Producer: ProducerReturnSaga,
+		Meaning: "Terminal: what was received is refunded and restocked, as requested."},
+	{Name: ReturnRejected, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: the return was refused."},
+	{Name: ReturnCancelled, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: the return was cancelled on request, before it was announced."},
+	{Name: ReturnFailed, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"detail"},
+		Meaning: "Terminal: nothing came back in time, or the refund ledger did not respond in time."},
+	{Name: ReturnCancellationRefused, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"reason", "detail"},
+		Meaning: "A cancellation of the return came too late."},
+	{Name: ReturnNeedsAttention, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"error", "attempts", "nextTry"},
+		Meaning: "The return needs attention: a step is stuck and is retried, or a person must decide."},
+	{Name: ReturnAttentionResolved, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"note"},
+		Meaning: "The attention of the return is resolved."},
+	{Name: ReturnStepRetried, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"note"},
+		Meaning: "Intervention: a stuck step of the return is retried now."},
+	{Name: ReturnStepSkipped, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"note"},
+		Meaning: "Intervention: the return continues without a stuck step."},
+	{Name: ReturnStepSubstituted, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"note"},
+		Meaning: "Intervention: a stuck step of the return was done by other means."},
+
 	{Name: StockAdded, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "Goods were received."},
 	{Name: StockAdjusted, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
@@ -428,6 +508,12 @@ var catalog = []Type{
 	{Name: RefundsRefunded, Version: 1, Direction: Ledger, Producer: ProducerRefunds, Meaning: "The gateway has refunded reserved money."},
 	{Name: RefundsReleased, Version: 1, Direction: Ledger, Producer: ProducerRefunds,
 		Meaning: "Reserved money is not refunded and can be reserved again; the refund can no longer reserve."},
+	{Name: RefundsReturnReserved, Version: 1, Direction: Ledger, Producer: ProducerRefunds,
+		Meaning: "Quantities of lines are announced by a return, so no other return or refund of lines uses them."},
+	{Name: RefundsReturnSettled, Version: 1, Direction: Ledger, Producer: ProducerRefunds,
+		Meaning: "The quantities that came back are final; the others can be returned again."},
+	{Name: ReturnEventLate, Version: 1, Direction: Ledger, Producer: ProducerReturnSaga,
+		Meaning: "Goods of a return arrived that it does not wait for."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Detail: []string{"detail"},
 		Meaning: "An event arrived after the end of its order."},
 	{Name: OrderCancellationKept, Version: 1, Direction: Ledger, Producer: ProducerInbox,

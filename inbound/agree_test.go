@@ -107,6 +107,8 @@ func draw(t *rapid.T) wire.Message {
 	data := map[string][]string{
 		event.OrderCreated: {placeable, placeable, strings.Replace(placeable, "450", "451", 2), strings.Replace(placeable, "EUR", "XYZ", 1),
 			`{"orderId":"42","email":"a"}`},
+		// There are no sagas but those of orders here: what is about returns and refunds is refused.
+		event.ReturnReceived: {`{"returnId":"42","lines":[{"quantity":1}]}`},
 		event.StockReceived:  {`{"sku":"42","quantity":12}`, `{"sku":"42","quantity":11}`, `{"sku":"42"}`},
 		event.UserRegistered: {`{"email":"ada@example.com"}`, `{"email":"ada@example.org","username":"Ada"}`, `{"email":"ada"}`},
 		// Sagas of other flows are not played here.

@@ -115,7 +115,7 @@ func TestReceiptsNameTheirFields(t *testing.T) {
 func TestSignalsIgnoreUnknownFields(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		switch typ.Name {
-		case event.OrderCreated, event.RefundRequested, event.PaymentDisputed, event.PaymentRefundFailed:
+		case event.OrderCreated, event.RefundRequested, event.ReturnRequested, event.PaymentDisputed, event.PaymentRefundFailed:
 			continue // everything in them is kept
 		}
 		t.Run(typ.Name, func(t *testing.T) {

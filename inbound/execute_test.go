@@ -102,7 +102,7 @@ func TestEventWithoutCorrelationStartsOne(t *testing.T) {
 
 func TestEveryInboundTypeHasARoute(t *testing.T) {
 	data := map[string]string{event.OrderCreated: placeable, event.StockReceived: `{"sku":"tea","quantity":1}`,
-		event.UserRegistered: `{"email":"ada@example.com"}`, event.RefundRequested: `{"orderId":"42","amount":300}`,
+		event.UserRegistered: `{"email":"ada@example.com"}`, event.RefundRequested: `{"orderId":"42","amount":300}`, event.ReturnRequested: `{"orderId":"42","lines":[{"line":1,"quantity":1}]}`,
 		event.PaymentDisputeClosed: `{"disputeId":"dp_1","result":"won"}`}
 	for _, typ := range event.Types(event.Inbound) {
 		t.Run(typ.Name, func(t *testing.T) {

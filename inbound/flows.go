@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -37,7 +38,7 @@ type route struct {
 }
 
 // own are the routes to the flows of this service that have inbound events in their tables.
-var own = NewRoutes(&refund.Flow, &dispute.Flow)
+var own = NewRoutes(&refund.Flow, &returns.Flow, &dispute.Flow)
 
 // of returns the route of a type.
 func (r Routes) of(eventType string) (route, bool) {

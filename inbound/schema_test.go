@@ -61,8 +61,12 @@ func TestInboundSchemaMatchesTheParser(t *testing.T) {
 			require.NotZero(t, accepted)
 			if typ.Fact {
 				// Little is refused, so that it may not have been drawn.
-				require.Error(t, schema.Validate(map[string]any{"orderId": "a "}))
-				require.Error(t, accept(t, typ.Name, json.RawMessage(`{"orderId":"a "}`)))
+				subject := "orderId"
+				if len(typ.SubjectFields) > 0 {
+					subject = typ.SubjectFields[0]
+				}
+				require.Error(t, schema.Validate(map[string]any{subject: "a "}))
+				require.Error(t, accept(t, typ.Name, json.RawMessage(`{"`+subject+`":"a "}`)))
 				return
 			}
 			require.NotZero(t, refused)
@@ -87,15 +91,10 @@ func accept(t interface {
 // beyondSchema reports whether valid data is refused for a reason that a schema cannot express:
 //   - The syntax of e-mail addresses.
 //   - The sums of an order: a total below 0 or above the limit, lines of one SKU that come to too many, a total without a payment.
-//   - A line of a refund that is named twice.
+//   - A line of a refund, a return or a receipt that is named twice.
 //   - The digits of an order ID that is a number, when they are no ID: -0.0, 1e+5.
 func beyondSchema(typ string, data []byte) bool {
-	if found, _ := event.Find(typ); found.Fact {
-		var d struct{ OrderID json.RawMessage }
-		_ = json.Unmarshal(data, &d)
-		return len(d.OrderID) > 0 && d.OrderID[0] != '"' && !event.ValidID(string(d.OrderID))
-	}
-	if typ == event.RefundRequested {
+	if typ == event.RefundRequested || typ == event.ReturnRequested || typ == event.ReturnReceived {
 		var d struct {
 			Lines []struct {
 				Line int
@@ -110,7 +109,16 @@ func beyondSchema(typ string, data []byte) bool {
 			}
 			seen[l] = true
 		}
-		return false
+	}
+	if found, _ := event.Find(typ); found.Fact {
+		subject := "orderId"
+		if len(found.SubjectFields) > 0 {
+			subject = found.SubjectFields[0]
+		}
+		var d map[string]json.RawMessage
+		_ = json.Unmarshal(data, &d)
+		id := d[subject]
+		return len(id) > 0 && id[0] != '"' && !event.ValidID(string(id))
 	}
 	if typ == event.UserRegistered {
 		var d struct{ Email string }

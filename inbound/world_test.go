@@ -19,6 +19,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -109,11 +110,16 @@ type world struct {
 	box      *sealed.Box
 }
 
-// flowSagas starts sagas of a flow.
+// flowSagas starts sagas of a flow, and sends facts to them.
 type flowSagas struct {
 	sagaclient.Sagas
 	*sagas
 	flow saga.Definer
+}
+
+func (s *flowSagas) SendFact(_ context.Context, id string, f sagaclient.Fact) error {
+	s.signals = append(s.signals, signal{id, saga.SignalFact, f.Fact})
+	return s.err
 }
 
 func (s *flowSagas) Start(_ context.Context, r sagaclient.Request) (saga.View, bool, error) {
@@ -137,6 +143,7 @@ func newWorld() *world {
 		Log: w.log, Sealer: w.box, Logger: slog.New(slog.DiscardHandler),
 		Flows: map[string]sagaclient.Sagas{
 			refund.Flow.Name:  &flowSagas{sagas: w.sagas, flow: &refund.Flow},
+			returns.Flow.Name: &flowSagas{sagas: w.sagas, flow: &returns.Flow},
 			dispute.Flow.Name: &flowSagas{sagas: w.sagas, flow: &dispute.Flow},
 		},
 	}

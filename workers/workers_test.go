@@ -18,6 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -30,6 +31,7 @@ func complete() workers.Config {
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
 			&activities.Flow[refund.State, *refund.Participants]{Table: &refund.Flow},
 			&activities.Flow[dispute.State, *dispute.Participants]{Table: &dispute.Flow},
+			&activities.Flow[returns.State, *returns.Participants]{Table: &returns.Flow},
 		},
 		Reconciliation: &activities.Reconciliation{},
 	}
@@ -90,7 +92,7 @@ func TestRegisteredNamesAreStable(t *testing.T) {
 	workers.RegisterReconcile(&r, &r, c.Reconciliation)
 	slices.Sort(r.activities)
 	slices.Sort(r.workflows)
-	require.Equal(t, []string{"CustomerSaga", "DisputeSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ShortageSaga"}, r.workflows)
+	require.Equal(t, []string{"CustomerSaga", "DisputeSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ReturnSaga", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
 		"customer.Open", "customer.Publish", "customer.Record", "customer.Welcome",
 		"dispute.Late", "dispute.List", "dispute.Open", "dispute.Publish", "dispute.Record", "dispute.Recover",
@@ -102,6 +104,8 @@ func TestRegisteredNamesAreStable(t *testing.T) {
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.RefundParcel", "payment.Void",
 		"refund.Late", "refund.List", "refund.Open", "refund.Publish", "refund.Record", "refund.Recover",
 		"refund.refund", "refund.reserve", "refund.reserve.undo", "refund.restock",
+		"return.Late", "return.List", "return.Open", "return.Publish", "return.Record", "return.Recover",
+		"return.account", "return.announce", "return.announce.undo", "return.refund", "return.restock",
 		"shortage.Ask",
 	}, r.activities)
 }

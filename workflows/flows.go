@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -27,12 +28,13 @@ func Types() map[string]any {
 		shortage.Workflow:         shortage.Run,
 		refund.Workflow:           refund.Flow.Run,
 		dispute.Workflow:          dispute.Flow.Run,
+		returns.Workflow:          returns.Flow.Run,
 	}
 }
 
 // Tables are the flows that are tables, that of orders first.
 func Tables() []saga.Definer {
-	return []saga.Definer{&order.Flow, &latepayment.Flow, &onboarding.Flow, &notification.Flow, &refund.Flow, &dispute.Flow}
+	return []saga.Definer{&order.Flow, &latepayment.Flow, &onboarding.Flow, &notification.Flow, &refund.Flow, &returns.Flow, &dispute.Flow}
 }
 
 // SearchAttributes are the search attributes of the flows, with their types.

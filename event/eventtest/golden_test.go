@@ -31,6 +31,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -133,11 +134,14 @@ func checkStored(t *testing.T, r event.Record) {
 	case strings.HasPrefix(r.Stream, event.PaymentStream("")):
 		sameData[simulator.Charge](t, newest)
 	case strings.HasPrefix(r.Stream, event.RefundsStream("")):
-		if newest.Type != event.RefundsReserved {
+		switch newest.Type {
+		case event.RefundsReserved:
+			sameData[refunds.Reservation](t, newest)
+		case event.RefundsReturnReserved, event.RefundsReturnSettled:
+			sameData[refunds.Return](t, newest)
+		default:
 			sameData[refunds.Settlement](t, newest)
-			return
 		}
-		sameData[refunds.Reservation](t, newest)
 	case strings.HasPrefix(r.Stream, refund.Flow.StreamOf("")):
 		s, err := refund.Flow.Fold(refund.State{}, streamOf(t, event.RefundAccepted, r))
 		require.NoError(t, err)
@@ -149,6 +153,12 @@ func checkStored(t *testing.T, r event.Record) {
 		require.NoError(t, err)
 		require.Equal(t, r.HeadOf(), s.Head)
 		_, err = dispute.Flow.Fold(dispute.State{}, streamOf(t, event.DisputeAccepted, newer))
+		requireTooNew(t, err)
+	case strings.HasPrefix(r.Stream, returns.Flow.StreamOf("")):
+		s, err := returns.Flow.Fold(returns.State{}, streamOf(t, event.ReturnAccepted, r))
+		require.NoError(t, err)
+		require.Equal(t, r.HeadOf(), s.Head)
+		_, err = returns.Flow.Fold(returns.State{}, streamOf(t, event.ReturnAccepted, newer))
 		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.ReconcileStream("")):
 		sameData[reconcile.Violation](t, newest)
@@ -273,6 +283,8 @@ var additions = []struct {
 	types []string
 }{
 	{"expiresAt", "expiresAt", true, []string{event.PaymentPending, event.OrderConfirmed, event.OrderShipped}},
+	{"return", "return", true, []string{event.RefundsReserved}},
+	{"returnId", "returnId", true, []string{event.RefundAccepted}},
 	{"order", "eventId", false, []string{event.PaymentRefunded}},
 }
 
@@ -315,9 +327,12 @@ func write(t *testing.T, file string, typ event.Type, data json.RawMessage) []by
 		g.Message = &message{ContentType: wire.ContentType, Exchange: wire.Exchange, RoutingKey: typ.Name, Body: body}
 	} else {
 		var about struct {
-			DisputeID, RefundID, OrderID, SKU, CustomerID, Stream string
+			DisputeID, RefundID, ReturnID, OrderID, SKU, CustomerID, Stream string
 		}
 		require.NoError(t, json.Unmarshal(data, &about))
+		if typ.Producer == event.ProducerReturnSaga {
+			about.RefundID = about.ReturnID
+		}
 		g.Stored = seal(t, typ, first(about.DisputeID, about.RefundID, about.OrderID, about.SKU, about.CustomerID, about.Stream, "about-1"), about.SKU, at, data)
 	}
 	if typ.Direction == event.Published {
@@ -344,6 +359,11 @@ func seal(t *testing.T, typ event.Type, about, sku string, at time.Time, data js
 		stream, opens = refund.Flow.StreamOf(about), event.RefundAccepted
 	case event.ProducerDisputeSaga:
 		stream, opens = dispute.Flow.StreamOf(about), event.DisputeAccepted
+	case event.ProducerReturnSaga:
+		stream, opens = returns.Flow.StreamOf(about), event.ReturnAccepted
+		if typ.Direction == event.Ledger {
+			stream, opens = returns.Flow.LateStreamOf(about), ""
+		}
 	case event.ProducerLateSaga:
 		stream, opens = event.LateStream(about), event.EventLate
 	case event.ProducerStock:

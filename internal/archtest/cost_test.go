@@ -26,10 +26,11 @@ var outside = map[string][]string{
 	"onboarding":   {"inbound", "workflows/notification"},
 	"order": {
 		"api", "inbound", "internal/cli", "internal/config", "internal/mongo", "internal/notify/orders", "internal/readmodel",
-		"internal/reconcile", "internal/sagaclient", "workflows/dispute", "workflows/refund", "workflows/shortage",
+		"internal/reconcile", "internal/sagaclient", "workflows/dispute", "workflows/refund", "workflows/returns", "workflows/shortage",
 	},
-	// The resource of refunds, the route of their event, and the checks against the ledgers.
-	"refund":   {"api", "inbound", "internal/reconcile"},
+	// The resources of refunds and returns, the routes of their events, and the checks against the ledgers. A return has a refund saga.
+	"refund":   {"api", "inbound", "internal/reconcile", "workflows/returns"},
+	"returns":  {"api", "inbound", "internal/reconcile"},
 	"shortage": {"internal/sagaclient"},
 }
 

@@ -47,7 +47,7 @@ var rules = []rule{
 		from: "workflows", exactly: true,
 		local: []string{
 			"workflows/saga", "workflows/order", "workflows/latepayment", "workflows/onboarding", "workflows/notification", "workflows/shortage",
-			"workflows/refund", "workflows/dispute", "activities", "internal/trace",
+			"workflows/refund", "workflows/returns", "workflows/dispute", "activities", "internal/trace",
 		},
 		outside: []string{"go.temporal.io"},
 	},
@@ -70,6 +70,11 @@ var rules = []rule{
 	mayImport{
 		from:    "workflows/dispute",
 		local:   []string{"workflows/saga", "workflows/order", "event", "payment", "internal/fault", "internal/refunds", "internal/text"},
+		outside: []string{},
+	},
+	mayImport{
+		from:    "workflows/returns",
+		local:   []string{"workflows/saga", "workflows/order", "workflows/refund", "event", "internal/fault", "internal/refunds", "internal/text"},
 		outside: []string{},
 	},
 	mayImport{
@@ -100,7 +105,7 @@ var rules = []rule{
 	mayImport{
 		from: "internal/reconcile", exactly: true,
 		local: []string{
-			"workflows/saga", "workflows/order", "workflows/latepayment", "workflows/refund", "internal/deadletter", "event", "internal/eventlog",
+			"workflows/saga", "workflows/order", "workflows/latepayment", "workflows/refund", "workflows/returns", "internal/deadletter", "event", "internal/eventlog",
 			"internal/fault", "payment", "internal/refunds", "internal/readmodel",
 		},
 		outside: []string{"golang.org/x/sync"},

@@ -52,6 +52,9 @@ func unknown(words []string) string {
 		case flag, strings.HasPrefix(word, "-"):
 		case cmd.HasSubCommands() && i < 2:
 			sub := subcommand(cmd, word)
+			if sub == nil && cmd.Runnable() {
+				continue // an argument
+			}
 			if sub == nil {
 				return cmd.CommandPath() + " has no command " + word
 			}

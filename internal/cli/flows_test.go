@@ -43,7 +43,7 @@ func TestFlowsCommand(t *testing.T) {
 	all, err := flowsOutput(t)
 	require.NoError(t, err)
 	var each string
-	for _, name := range []string{"order", "late-payment", "onboarding", "notification", "refund", "dispute"} {
+	for _, name := range []string{"order", "late-payment", "onboarding", "notification", "refund", "return", "dispute"} {
 		one, err := flowsOutput(t, name)
 		require.NoError(t, err)
 		each += one

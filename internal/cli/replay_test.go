@@ -128,9 +128,9 @@ func TestChangedHistoriesBreak(t *testing.T) {
 			Detail: "the history has UpsertWorkflowSearchAttributes, this binary does StartTimer",
 		}},
 		"another workflow": {"shipment.json", func(h recorded) recorded {
-			field(h.Events[0], "workflowExecutionStartedEventAttributes", "workflowType")["name"] = "ReturnSaga"
+			field(h.Events[0], "workflowExecutionStartedEventAttributes", "workflowType")["name"] = "ExchangeSaga"
 			return h
-		}, replay.Finding{Event: 1, EventType: "WorkflowExecutionStarted", Detail: `this binary has no workflow "ReturnSaga"`}},
+		}, replay.Finding{Event: 1, EventType: "WorkflowExecutionStarted", Detail: `this binary has no workflow "ExchangeSaga"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := read(t, c.file)

@@ -67,6 +67,7 @@ func root(version string) *cobra.Command {
 	cmd.AddCommand(placeCommand(), getCommand(), listCommand(), watchCommand(), cancelCommand(), sagasCommand(), stockCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
 	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), participantCheckCommand(), replayCommand(), sealCommand())
+	cmd.AddCommand(refundCommand(), returnCommand())
 	return cmd
 }
 

@@ -80,7 +80,7 @@ func TestValuesAreRead(t *testing.T) {
 		"MONGODB_URI=mongodb://u:p@a:27017,b:27017/?replicaSet=rs0", "MONGODB_DATABASE=shop",
 		"AMQP_URL=amqps://u:p@broker/vhost", "EVENT_EXCHANGE=events", "BROKER_PREFIX=shop", "CONSUMER_PREFETCH=8",
 		"HTTP_ADDR=[::1]:9000", "TEMPORAL_UI_URL=https://temporal.example/",
-		"PAYMENT_PENDING_DEADLINE=1s", "SHIPMENT_DEADLINE=1d12h", "DELIVERY_DEADLINE=3d", "RESERVE_DEADLINE=4s",
+		"PAYMENT_PENDING_DEADLINE=1s", "SHIPMENT_DEADLINE=1d12h", "DELIVERY_DEADLINE=3d", "RETURN_DEADLINE=2d", "RESERVE_DEADLINE=4s",
 		"AUTHORIZE_DEADLINE=5s", "ATTENTION_AFTER=6s", "SIGNAL_PARK_MAX=7s", "SIMULATOR_OUTAGE=8s", "SHUTDOWN_DELAY=10s", "SHUTDOWN_GRACE=9s",
 		"WORKER_QUEUES=payments, orders", "LOG_LEVEL=warn", "LOG_FORMAT=json", "TEMPORAL_NAMESPACE=shop",
 		"RECONCILE_EVERY=0", "RECONCILE_REPAIR=False",
@@ -89,7 +89,7 @@ func TestValuesAreRead(t *testing.T) {
 	assert.Equal(t, "mongodb://u:p@a:27017,b:27017/?replicaSet=rs0", c.MongoDBURI.Reveal())
 	assert.Equal(t, "https://temporal.example", c.TemporalUIURL)
 	assert.Equal(t, order.Timing{
-		PaymentPending: time.Second, Shipment: 36 * time.Hour, Delivery: 72 * time.Hour,
+		PaymentPending: time.Second, Shipment: 36 * time.Hour, Delivery: 72 * time.Hour, Return: 48 * time.Hour,
 		Reserve: 4 * time.Second, Authorize: 5 * time.Second, Attention: 6 * time.Second,
 	}, c.Timing)
 	assert.Equal(t, []string{"payments", "orders"}, c.WorkerQueues)
@@ -138,6 +138,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"PAYMENT_PENDING_DEADLINE":               {"d", "1d-1h", "1d+1h", "1.5d", "-1d", "1dd", "999999d"},
 		"SHIPMENT_DEADLINE":                      {"6D"},
 		"DELIVERY_DEADLINE":                      {"30 d"},
+		"RETURN_DEADLINE":                        {"30 d"},
 		"ATTENTION_AFTER":                        {"5"},
 		"SIGNAL_PARK_MAX":                        {"-5m"},
 		"DEAD_LETTER_MAX_REPLAYS":                {"0", "1001", "thrice"},

@@ -140,6 +140,8 @@ func table(c *Config) []Setting {
 			"How long a confirmed order waits for its dispatch. Must be shorter than the lifetime of the gateway's authorizations."),
 		setting("DELIVERY_DEADLINE", "30d", duration(&c.Timing.Delivery),
 			"How long a dispatched order waits for its delivery before it needs attention."),
+		setting("RETURN_DEADLINE", "30d", duration(&c.Timing.Return),
+			"How long a return waits for its goods. Then what was received is refunded and restocked; without any, the return has expired."),
 		setting("ATTENTION_AFTER", "5m", duration(&c.Timing.Attention),
 			"How long a step that must succeed may fail before the order needs attention."),
 		setting("SIGNAL_PARK_MAX", "5m", duration(&c.SignalParkMax),

@@ -73,6 +73,10 @@ const (
 	NotRefundable Code = "not_refundable"
 	// RefundExceedsCaptured means that less than requested can still be refunded.
 	RefundExceedsCaptured Code = "refund_exceeds_captured"
+	// ReturnExceedsDelivered means that less than requested was delivered and can still be returned.
+	ReturnExceedsDelivered Code = "return_exceeds_delivered"
+	// ReturnClosed means that a return does not wait for goods.
+	ReturnClosed Code = "return_closed"
 	// StockInsufficient means that an adjustment would make the available stock negative.
 	StockInsufficient Code = "stock_insufficient"
 	// StockElsewhere means that another service keeps the stock.

@@ -12,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -130,10 +131,15 @@ func (u *flowUnit) examine(ctx context.Context) error {
 		return u.endless(ctx, v, atEntry, listedAt)
 	}
 	u.decisions()
-	if info.Name == refund.Flow.Name {
-		if err := u.refund(ctx); err != nil {
-			return err
-		}
+	var err error
+	switch info.Name {
+	case refund.Flow.Name:
+		err = u.refund(ctx)
+	case returns.Flow.Name:
+		err = u.returned(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	u.list(u.entry, u.shown, readmodel.FromView(atEntry, u.stream), readmodel.FromView(v, u.stream), listedAt)
 	return u.run(ctx, u.flow, v, u.records)

@@ -89,7 +89,7 @@ func (u *flowUnit) refund(ctx context.Context) error {
 			return err
 		}
 	}
-	return u.restocked(ctx, s)
+	return u.restocked(ctx, event.RefundRestocked, of, u.id)
 }
 
 // paidBack checks that the simulator, where it has books of the order, has made the refund, with its key.
@@ -110,10 +110,10 @@ func (u *flowUnit) paidBack(ctx context.Context, s refund.State) error {
 	return nil
 }
 
-// restocked checks that goods that were put into stock are in the stock ledger.
-func (u *flowUnit) restocked(ctx context.Context, s refund.State) error {
+// restocked checks that goods that events of a type have put into stock are in the stock ledger, in the slot of an ID of the order.
+func (u *flowUnit) restocked(ctx context.Context, eventType, orderID, id string) error {
 	for _, r := range u.records {
-		if r.Type != event.RefundRestocked {
+		if r.Type != eventType {
 			continue
 		}
 		d, unreadable := event.Decode[struct {
@@ -126,8 +126,8 @@ func (u *flowUnit) restocked(ctx context.Context, s refund.State) error {
 			return nil //nolint:nilerr // found by the fold
 		}
 		for _, line := range d.Lines {
-			slot := event.Escape(s.Request.OrderID) + "/return/" + event.Escape(u.id)
-			reserve := event.Escape(s.Request.OrderID) + "/reserve"
+			slot := event.Escape(orderID) + "/return/" + event.Escape(id)
+			reserve := event.Escape(orderID) + "/reserve"
 			found, err := u.cfg.Log.FindAll(ctx, event.StockStream(line.SKU), []string{slot, reserve})
 			if damaged(err) {
 				continue

@@ -27,6 +27,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -62,11 +64,7 @@ type world struct {
 // when it had ended, and one whose capture happened when it had been turned back. Each has a SKU
 // of its own, which is called as it is.
 func newWorld(t testing.TB) *world {
-	w := &world{
-		store: &store{streams: map[string][]event.Record{}, ids: map[string]string{}}, t: t, at: now.Add(time.Second),
-		list: map[string]readmodel.Order{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, others: map[string]reconcile.Run{}, lost: map[string]order.Facts{}, seen: func(string) {},
-	}
-	s := newShop(t)
+	w, s := emptyWorld(t), newShop(t)
 	for _, o := range []struct {
 		id, method string
 		sends      order.Fulfillment
@@ -100,11 +98,30 @@ func newWorld(t testing.TB) *world {
 			ID: o.id, CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: o.id, Quantity: 2, UnitAmount: 250}},
 			Payment: order.PaymentMethod{Method: o.method}, Fulfillment: o.sends,
 		}.Normalize(), o.then)
-		w.list[o.id] = readmodel.FromState(state)
-		w.runs[o.id] = reconcile.Run{Found: true, Running: !state.Ended, Completed: state.Ended, Status: "completed", StartedAt: now}
+		w.knows(state)
 	}
 	s.paidLate("late")
 	w.lates["late"] = reconcile.Run{Found: true, Completed: true, Status: "completed", StartedAt: now}
+	w.takeOver(s)
+	return w
+}
+
+func emptyWorld(t testing.TB) *world {
+	return &world{
+		store: &store{streams: map[string][]event.Record{}, ids: map[string]string{}}, t: t, at: now.Add(time.Second),
+		list: map[string]readmodel.Order{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, others: map[string]reconcile.Run{}, lost: map[string]order.Facts{}, seen: func(string) {},
+	}
+}
+
+// knows lists an order, with its run.
+func (w *world) knows(state order.State) {
+	w.list[state.Order.ID] = readmodel.FromState(state)
+	w.runs[state.Order.ID] = reconcile.Run{Found: true, Running: !state.Ended, Completed: state.Ended, Status: "completed", StartedAt: now}
+}
+
+// takeOver takes the streams of a shop.
+func (w *world) takeOver(s *shop) {
+	t := w.t
 	for _, name := range s.log.Names() {
 		records, err := s.log.Read(t.Context(), name, 0, 0)
 		require.NoError(t, err)
@@ -115,7 +132,6 @@ func newWorld(t testing.TB) *world {
 	gateway, err := simulator.New(simulator.Config{Log: w.store})
 	require.NoError(t, err)
 	w.gateway = gateway
-	return w
 }
 
 // check runs the check.
@@ -148,7 +164,21 @@ func (w *world) flows() []reconcile.Flow {
 	} {
 		flows = append(flows, reconcile.Flow{Definer: f, Sagas: otherRuns{w, f}, Unsettled: kind})
 	}
+	for _, f := range []saga.Definer{&refund.Flow, &returns.Flow} {
+		flows = append(flows, reconcile.Flow{Definer: f, Sagas: endedRuns{orderRuns{w}}, Timing: order.DefaultTiming().Settings(false).Of})
+	}
 	return flows
+}
+
+// endedRuns are the runs of sagas that are all completed.
+type endedRuns struct{ orderRuns }
+
+func (endedRuns) Inspect(context.Context, string) (reconcile.Run, error) {
+	return reconcile.Run{Found: true, Completed: true, Status: "completed", StartedAt: now}, nil
+}
+
+func (endedRuns) All(context.Context, time.Time) iter.Seq2[string, error] {
+	return func(func(string, error) bool) {}
 }
 
 // folded is a list of the sagas that are no orders in which everything is as the log says.
@@ -169,7 +199,7 @@ func (f folded) All(ctx context.Context) iter.Seq2[readmodel.Order, error] {
 		streams := maps.Clone(f.streams)
 		f.store.mu.Unlock()
 		for _, stream := range slices.Sorted(maps.Keys(streams)) {
-			for _, flow := range []saga.Definer{&latepayment.Flow, &onboarding.Flow, &notification.Flow} {
+			for _, flow := range []saga.Definer{&latepayment.Flow, &onboarding.Flow, &notification.Flow, &refund.Flow, &returns.Flow} {
 				if !strings.HasPrefix(stream, flow.StreamOf("")) {
 					continue
 				}

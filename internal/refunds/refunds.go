@@ -1,5 +1,5 @@
 // Package refunds is the refund ledger of a payment: it records reserved refunds, so that no money is refunded twice. A caller reserves the amount
-// first and then calls the gateway, with its own key.
+// first and then calls the gateway, with its own key. Returns reserve quantities in it, so that no goods are returned twice (returns.go).
 //
 // The ledger is a stream of the event log, refunds-<reference>, with the reference of the payment. It is not published. It may import event and
 // internal/fault.
@@ -10,6 +10,11 @@
 //
 //	reserve/<key>  refunds.reserved
 //	settle/<key>   refunds.refunded | refunds.released
+//
+// A return has two more:
+//
+//	return/<key>    refunds.return_reserved
+//	returned/<key>  refunds.return_settled
 //
 // A release without a reservation fences the key: a late Reserve finds it released. Streams of earlier versions have reservations alone.
 //
@@ -76,6 +81,8 @@ type Claim struct {
 	Currency      string
 	// Price returns the amount and the lines in the place of Amount, by what the ledger has. All of it is reserved, or its error is returned.
 	Price func(l Ledger) (amount int64, lines []Line, err error)
+	// Return is the key of the return whose goods are refunded; "" for none.
+	Return string
 }
 
 // Line is a line of an order, by its position from 1, of which a quantity is refunded with its amount.
@@ -96,6 +103,8 @@ type Reservation struct {
 	Currency string `json:"currency"`
 	// Lines are what is refunded; nil for an amount without lines.
 	Lines []Line `json:"lines,omitempty"`
+	// Return is the key of the return whose goods are refunded: their quantities are the return's.
+	Return string `json:"return,omitempty"`
 
 	// Released reports that nothing is refunded any more, Refunded that the gateway has refunded the amount.
 	Released bool `json:"-"`
@@ -184,6 +193,9 @@ type Ledger struct {
 	// Reserved is the sum of the reservations that are not released, by source; Limits is the highest limit.
 	Reserved map[Source]int64
 	Limits   map[Source]int64
+	// Returns has the returns by their keys, and keys that were released before they reserved; ReturnKeys are those that have reserved.
+	Returns    map[string]Return
+	ReturnKeys []string
 
 	updatedAt time.Time
 }
@@ -192,7 +204,7 @@ type Ledger struct {
 func Fold(records []event.Record) (Ledger, error) { return newLedger().fold(records) }
 
 func newLedger() Ledger {
-	return Ledger{ByKey: map[string]Reservation{}, Reserved: map[Source]int64{}, Limits: map[Source]int64{}}
+	return Ledger{ByKey: map[string]Reservation{}, Reserved: map[Source]int64{}, Limits: map[Source]int64{}, Returns: map[string]Return{}}
 }
 
 // fold adds records to l, which it changes.
@@ -216,6 +228,10 @@ func (l Ledger) fold(records []event.Record) (Ledger, error) {
 				l.Reserved[reserved.Source] -= reserved.Amount
 			}
 			l.ByKey[key] = reserved
+		default:
+			if err := l.foldReturn(r); err != nil {
+				return l, fault.Wrap(err, fault.CodeOf(err), "version %d of stream %s", r.Version, r.Stream)
+			}
 		}
 	}
 	return l, nil
@@ -253,5 +269,6 @@ func (l Ledger) decide(c Claim) (r Reservation, known bool, err error) {
 	}
 	return Reservation{
 		OrderID: c.Reference, Key: c.Key, Source: c.Source, Amount: amount, Limit: c.Limit, Currency: c.Currency, Lines: lines,
+		Return: c.Return,
 	}, false, nil
 }

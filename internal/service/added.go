@@ -21,6 +21,7 @@ import (
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -157,10 +158,11 @@ func (l sagaList[S]) Project(ctx context.Context, s S) error {
 var ownStreams = []string{
 	event.OrderStream(""), event.StockStream(""), event.PaymentStream(""), event.RefundsStream(""), event.LateStream(""), event.EarlyStream(""),
 	event.ReconcileStream(""), event.DeadStream(""), event.CustomerStream(""), event.NoticeStream(""), "shortage-", refund.Flow.StreamOf(""),
+	returns.Flow.StreamOf(""),
 }
 
 // ownNames are the names of flows of this service that have no table.
-var ownNames = []string{"shortage", "return"}
+var ownNames = []string{"shortage"}
 
 // Register checks flows that a team has added, and adds their events to the catalog. It is called once, before anything else. Errors name
 // everything that is wrong; event types and schemas are looked at when nothing else is.

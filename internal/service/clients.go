@@ -17,6 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -58,6 +59,7 @@ func (s *Service) useSagas(c sagaclient.Config) {
 		order.Flow.Name: s.sagas, latepayment.Flow.Name: lateSagas{late, s.sagas}, onboarding.Flow.Name: s.customers, notification.Flow.Name: s.messages,
 		refund.Flow.Name:  sagaclient.NewTableClient(c, &refund.Flow, s.stores.log, time.Now),
 		dispute.Flow.Name: sagaclient.NewTableClient(c, &dispute.Flow, s.stores.log, time.Now),
+		returns.Flow.Name: sagaclient.NewTableClient(c, &returns.Flow, s.stores.log, time.Now),
 	}
 	for _, f := range s.added {
 		s.sagasOf[f.Info().Name] = f.client(c, s.stores.log)

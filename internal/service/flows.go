@@ -14,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -80,6 +81,14 @@ func (s *Service) flows() ([]workers.Flow, error) {
 			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.returns(),
 		},
 		Predecessors: s.sagasOf[refund.Flow.Name],
+	}, &activities.Flow[returns.State, *returns.Participants]{
+		// An attempt of a refund waits for another saga: never inside a workflow task.
+		Recorder: recorder, Table: &returns.Flow, Settings: s.cfg.Timing.Settings(false), List: sagaListOf(s, &returns.Flow),
+		Participants: &returns.Participants{
+			Orders: order.Reader{Log: s.stores.log}, Ledger: s.stores.log, Stock: s.returns(),
+			Refunds: refundsOfReturns{s.sagasOf[refund.Flow.Name], s.stores.log},
+		},
+		Predecessors: s.sagasOf[returns.Flow.Name],
 	})
 	flows = append(flows, &activities.Flow[dispute.State, *dispute.Participants]{
 		Recorder: recorder, Table: &dispute.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &dispute.Flow),

@@ -149,6 +149,9 @@ func Examine(documents []Document) *Report {
 		if id, ok := strings.CutPrefix(name, "refund-"); ok {
 			r.refund(r.idIn(id), r.Streams[name])
 		}
+		if id, ok := strings.CutPrefix(name, "return-"); ok {
+			r.goodsBack(r.idIn(id), r.Streams[name])
+		}
 		if id, ok := strings.CutPrefix(name, "dead-"); ok {
 			r.dead(r.idIn(id), r.Streams[name])
 		}

@@ -22,7 +22,7 @@ func (r *Report) refund(id string, stream []Document) {
 			paid = true
 			r.paidBack(id, of, name, number(d.Data, "amount"))
 		case "refund.restocked":
-			r.restocked(id, of, d)
+			r.restocked("refund "+id, id, of, d)
 		case "refund.step_substituted":
 			byHand = byHand || d.Key == "refund"
 		case "refund.completed", "refund.rejected", "refund.cancelled", "refund.failed":
@@ -80,7 +80,7 @@ func (r *Report) paidBack(id, of, name string, amount int64) {
 }
 
 // restocked checks that goods are in the stock ledger, once.
-func (r *Report) restocked(id, of string, d Document) {
+func (r *Report) restocked(by, id, of string, d Document) {
 	lines, _ := value(d.Data, "lines").(bson.A)
 	for _, item := range lines {
 		line, _ := item.(bson.D)
@@ -91,7 +91,7 @@ func (r *Report) restocked(id, of string, d Document) {
 			}
 		}
 		if stock := r.of("sku-", sku); len(stock) > 0 && count != 1 { // without a stream, an inventory service has the stock
-			r.violate("refund %s puts %d of %s into stock, and the stock ledger has that %d times", id, number(line, "quantity"), sku, count)
+			r.violate("%s puts %d of %s into stock, and the stock ledger has that %d times", by, number(line, "quantity"), sku, count)
 		}
 	}
 }

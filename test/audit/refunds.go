@@ -1,5 +1,7 @@
 package audit
 
+import "go.mongodb.org/mongo-driver/v2/bson"
+
 // refunds adds up the refund ledger of one payment: no source has more reserved than there was. The keys of a stream are
 // unique, which is checked with every stream.
 func (r *Report) refunds(id string, stream []Document) {
@@ -26,10 +28,25 @@ func (r *Report) refunds(id string, stream []Document) {
 			if d.Type == "refunds.released" && there {
 				reserved[text(was.Data, "source")] -= number(was.Data, "amount")
 			}
+		case "refunds.return_reserved", "refunds.return_settled":
+			if slot := map[string]string{"refunds.return_reserved": "return/", "refunds.return_settled": "returned/"}[d.Type]; d.Key != slot+key {
+				r.violate("the refund ledger of payment %s has return %q in slot %q", id, key, d.Key)
+			}
 		default:
 			r.violate("the refund ledger of payment %s has %s", id, d.Type)
 		}
 	}
+}
+
+// unitsOf are the quantities of the lines in data.
+func unitsOf(data bson.D, field string) map[int64]int64 {
+	units := map[int64]int64{}
+	lines, _ := value(data, field).(bson.A)
+	for _, item := range lines {
+		line, _ := item.(bson.D)
+		units[number(line, "line")] += number(line, "quantity")
+	}
+	return units
 }
 
 // refunded checks that what an order gave back was reserved before, and that the simulator, where it keeps the books, has given

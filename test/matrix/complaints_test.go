@@ -239,6 +239,49 @@ var complaintMutants = []mutant{
 		name: "no view of the remaining steps: Particular/ServicePulse#2691", dir: "test/matrix", run: "^TestComplaints$/no_view",
 		edits: []edit{{"workflows/saga/progress.go", "	running := false\n", "	progress = progress[:3]\n	running := false\n"}},
 	},
+	{
+		name: "a released refund is paid", dir: "workflows/refund", run: "TestReleasedRefundIsNotPaid",
+		edits: []edit{{"workflows/refund/flow.go", "	switch r := ledger.ByKey[key(c.ID)]; {\n	case r.Released:", "	switch r := ledger.ByKey[key(c.ID)]; {\n	case false:"}},
+	},
+	{
+		name: "a refund may be reserved twice", dir: "workflows/refund", run: "TestUnknownRefundStaysReserved",
+		edits: []edit{{"internal/refunds/refunds.go", "return max(limit-l.Reserved[source], 0) }", "return max(limit-0*l.Reserved[source], 0) }"}},
+	},
+	{
+		name: "reconcile believes what a refund says", dir: "internal/reconcile", run: "TestPlantedReturnsAreFound/a_refund_(that_the_ledger|of_less)",
+		edits: []edit{{"internal/reconcile/refunds.go", "	if s.Paid && (!r.Refunded || r.Amount != s.Amount) {", "	if false {"}},
+	},
+	{
+		name: "reconcile does not ask the gateway about a refund", dir: "internal/reconcile", run: "TestPlantedReturnsAreFound/a_refund_that_the_gateway",
+		edits: []edit{{"internal/reconcile/refunds.go", "	if books[slot].Type != event.ChargeRefunded || err != nil || d.Amount != s.Amount {", "	if err != nil && d.Amount < 0 {"}},
+	},
+	{
+		name: "the audit believes what a refund says", dir: "internal/reconcile", run: "TestPlantedReturnsAreFound/a_refund_(that_the_ledger|of_less)",
+		edits: []edit{{"test/audit/refund.go", "	case paid && (reserved != amount || settled != \"refunds.refunded\"):", "	case paid && settled == \"\" && false:"}},
+	},
+	{
+		name: "the audit does not look for refunded goods in stock", dir: "internal/reconcile", run: "TestPlantedReturnsAreFound/goods_of_a_re",
+		edits: []edit{{"test/audit/refund.go", "		if count != 1 {\n			r.violate(\"%s puts", "		if count > 1 {\n			r.violate(\"%s puts"}},
+	},
+	{
+		name: "a return does not see other returns and refunds", dir: "workflows/returns", run: "TestNoMoreIsReturnedThanWasDelivered", always: true,
+		edits: []edit{{"workflows/returns/request.go", "	delivered, taken := Delivered(a.order), l.Taken()", "	delivered, taken := Delivered(a.order), map[int]int64{}"}},
+	},
+	{
+		name: "a refund of lines does not see returns", dir: "workflows/returns", run: "TestNoMoreIsReturnedThanWasDelivered",
+		edits: []edit{{"workflows/refund/request.go", "Quantity - all[i].priced - units[i+1]", "Quantity - all[i].priced - 0*units[i+1]"}},
+	},
+	{
+		name: "a receipt counts twice", dir: "workflows/returns", run: "TestReceiptsAreCountedOnce",
+		edits: []edit{{"workflows/returns/receipts.go", "	case slices.Contains(s.Receipts, f.ID):", "	case false:"}},
+	},
+	{
+		name: "a refused refund of a return counts as refunded", dir: "workflows/returns", run: "TestMatrix/refund_refused",
+		edits: []edit{{
+			"workflows/returns/steps.go", "		return saga.Refused(refundRefused{s.Request.OrderID, id, of.Reason, of.Detail}), nil",
+			"		return saga.Done(refunded{s.Request.OrderID, id, of.Amount, of.Currency}), nil",
+		}},
+	},
 }
 
 // TestMutantsApply notices a mutant that has nothing to mutate any more, without compiling it.

@@ -22,6 +22,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -116,6 +117,11 @@ func startProcess(l *environment) (*process, error) {
 			&activities.Flow[refund.State, *refund.Participants]{
 				Table: &refund.Flow, Settings: settings, Participants: &refund.Participants{
 					Orders: order.Reader{Log: log}, Refunds: log, Gateway: handleGateway{proc: proc, Simulator: sim}, Stock: struct{ refund.Stock }{},
+				},
+			},
+			&activities.Flow[returns.State, *returns.Participants]{
+				Table: &returns.Flow, Settings: l.timing.Settings(false), Participants: &returns.Participants{
+					Orders: order.Reader{Log: log}, Ledger: log, Refunds: struct{ returns.Refunds }{}, Stock: struct{ refund.Stock }{},
 				},
 			},
 		},

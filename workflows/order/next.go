@@ -16,6 +16,8 @@ type Timing struct {
 	Shipment time.Duration `json:"shipment"`
 	// Delivery is how long a dispatched order may wait for its delivery before an operator must act.
 	Delivery time.Duration `json:"delivery"`
+	// Return is how long announced goods may take to come back.
+	Return time.Duration `json:"return"`
 	// Reserve and Authorize are the deadlines of the steps before the pivot: a step that has been unavailable
 	// for that long is given up and compensated. Reserve is also how long an order waits for stock that others hold for now.
 	Reserve   time.Duration `json:"reserve"`
@@ -30,6 +32,7 @@ func DefaultTiming() Timing {
 		PaymentPending: 30 * time.Minute,
 		Shipment:       6 * 24 * time.Hour,
 		Delivery:       30 * 24 * time.Hour,
+		Return:         30 * 24 * time.Hour,
 		Reserve:        2 * time.Minute,
 		Authorize:      2 * time.Minute,
 		Attention:      5 * time.Minute,
@@ -41,7 +44,7 @@ func (t Timing) Settings(fast bool) saga.Settings {
 	return saga.Settings{
 		Waits: map[saga.Deadline]time.Duration{
 			ReserveDeadline: t.Reserve, AuthorizeDeadline: t.Authorize, PaymentPendingDeadline: t.PaymentPending,
-			ShipmentDeadline: t.Shipment, DeliveryDeadline: t.Delivery, AttentionAfter: t.Attention,
+			ShipmentDeadline: t.Shipment, DeliveryDeadline: t.Delivery, ReturnDeadline: t.Return, AttentionAfter: t.Attention,
 		},
 		Attention: t.Attention, Fast: fast,
 	}

@@ -190,10 +190,18 @@ func (p *Participants) Reserve(ctx context.Context, c call) (saga.Outcome, error
 	}
 	total, err := q.total()
 	var r refunds.Reservation
-	if err == nil {
-		r, err = refunds.Reserve(ctx, p.Refunds, refunds.Claim{
+	if returnID := c.State.Request.ReturnID; err == nil {
+		claim := refunds.Claim{
 			Reference: of.Order.ID, Key: key(c.ID), Source: refunds.Captured, Limit: total, Currency: of.Order.Currency, Price: q.price,
-		}, c.Now())
+		}
+		if returnID != "" {
+			claim.Return = ReturnKey(returnID)
+		}
+		if returnID != "" && c.ID != ForReturn(returnID) {
+			err = q.refuse(ReasonInvalidLines, 0, "the return refunds its goods itself")
+		} else {
+			r, err = refunds.Reserve(ctx, p.Refunds, claim, c.Now())
+		}
 	}
 	var refusal *Refusal
 	switch {
@@ -277,18 +285,28 @@ func (p *Participants) Restock(ctx context.Context, c call) (saga.Outcome, error
 
 // items are the refunded quantities of stocked lines, by SKU.
 func (s *State) items(of order.Order) []order.Item {
+	units := make([]refunds.Units, len(s.Lines))
+	for i, l := range s.Lines {
+		units[i] = refunds.Units{Line: l.Line, Quantity: l.Quantity}
+	}
+	return Items(of, units)
+}
+
+// Items are the quantities of stocked lines, by SKU.
+func Items(of order.Order, units []refunds.Units) []order.Item {
 	items := []order.Item{}
 	at := make(map[string]int)
-	for _, l := range s.Lines {
-		if !of.Lines[l.Line-1].IsStocked() {
+	for _, u := range units {
+		line := of.Lines[u.Line-1]
+		if !line.IsStocked() {
 			continue
 		}
-		if i, seen := at[l.SKU]; seen {
-			items[i].Quantity += l.Quantity
+		if i, seen := at[line.SKU]; seen {
+			items[i].Quantity += u.Quantity
 			continue
 		}
-		at[l.SKU] = len(items)
-		items = append(items, order.Item{SKU: l.SKU, Quantity: l.Quantity})
+		at[line.SKU] = len(items)
+		items = append(items, order.Item{SKU: line.SKU, Quantity: u.Quantity})
 	}
 	return items
 }

@@ -89,12 +89,8 @@ func (r Reader) List(ctx context.Context, orderID string) ([]State, error) {
 	return states, nil
 }
 
-// Amount is what the refunds of an order have refunded, in minor units. Errors: those of the log and of Fold.
-func (r Reader) Amount(ctx context.Context, orderID string) (amount int64, err error) {
-	ledger, err := refunds.Load(ctx, r.Log, orderID)
-	if err != nil {
-		return 0, err
-	}
+// Amount is what the refunds in the ledger of an order have refunded, in minor units. Errors: those of the log and of Fold.
+func (r Reader) Amount(ctx context.Context, ledger refunds.Ledger) (amount int64, err error) {
 	for _, key := range ledger.Keys {
 		id, ok := Of(key)
 		reservation := ledger.ByKey[key]

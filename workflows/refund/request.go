@@ -23,7 +23,18 @@ type Request struct {
 	Restock bool `json:"restock,omitempty"`
 	// By is the caller who requested it.
 	By string `json:"by,omitempty"`
+	// ReturnID is the return whose received goods are refunded: its saga starts the refund.
+	ReturnID string `json:"returnId,omitempty"`
 }
+
+// ForReturn is the ID of the refund of a return.
+func ForReturn(returnID string) string { return event.DerivedID("refund of return", returnID) }
+
+// returnPrefix begins the names of streams of returns, and their keys in the ledger.
+const returnPrefix = "return-"
+
+// ReturnKey is the key of a return in the ledger: the name of its stream.
+func ReturnKey(id string) string { return returnPrefix + event.Escape(id) }
 
 // RequestLine is a line of the order, by its position from 1, or by its SKU if that is on one line only.
 type RequestLine struct {
@@ -43,7 +54,6 @@ func (r *Request) check(p *saga.Problems) {
 	p.Require(r.Amount == 0 || len(r.Lines) == 0, "", "must have amount or lines, and not both")
 	p.Require(r.Amount != 0 || len(r.Lines) > 0, "", "must have amount or lines, and not both")
 	p.Require(r.Amount >= 0 && r.Amount <= order.MaxAmount, "/amount", "%s", fault.RuleRange(1, order.MaxAmount))
-	p.Require(len(r.Lines) <= order.MaxLines, "/lines", "must have at most %d lines", order.MaxLines)
 	p.Require(!r.Restock || len(r.Lines) > 0, "/restock", "requires lines: an amount does not say which goods are returned")
 	for _, rule := range text.Validate(r.Reason, maxReason) {
 		p.Require(false, "/reason", "%s", rule)
@@ -51,8 +61,15 @@ func (r *Request) check(p *saga.Problems) {
 	for _, rule := range text.Validate(r.By, maxBy) {
 		p.Require(false, "/by", "%s", rule)
 	}
+	p.Require(r.ReturnID == "" || event.ValidID(r.ReturnID) && len(r.Lines) > 0 && !r.Restock, "/returnId", "is for refunds of returns")
+	CheckLines(r.Lines, p)
+}
+
+// CheckLines notes what is wrong with lines.
+func CheckLines(lines []RequestLine, p *saga.Problems) {
+	p.Require(len(lines) <= order.MaxLines, "/lines", "must have at most %d lines", order.MaxLines)
 	seen := make(map[RequestLine]bool)
-	for i, l := range r.Lines[:min(len(r.Lines), order.MaxLines)] {
+	for i, l := range lines[:min(len(lines), order.MaxLines)] {
 		at := "/lines/" + strconv.Itoa(i)
 		named := RequestLine{Line: l.Line, SKU: l.SKU}
 		p.Require((l.Line == 0) != (l.SKU == ""), at, "must have line or sku, and not both")
@@ -139,19 +156,19 @@ func (q quote) price(l refunds.Ledger) (amount int64, lines []refunds.Line, err 
 	}
 	amount = q.request.Amount
 	if len(q.request.Lines) > 0 {
-		taken := takenOf(q.order, l)
+		taken := q.taken(l)
 		for i, requested := range q.request.Lines {
 			n, wrong := q.lineOf(requested)
 			if wrong != "" {
 				return 0, nil, q.refuse(ReasonInvalidLines, i+1, wrong)
 			}
-			of, before := q.order.Order.Lines[n-1], taken[n-1]
-			if requested.Quantity > of.Quantity-before.Quantity {
-				return 0, nil, exceeds(i+1, "only "+strconv.FormatInt(max(of.Quantity-before.Quantity, 0), 10)+" of line "+strconv.Itoa(n)+" can still be refunded")
+			before := &taken[n-1]
+			if requested.Quantity > before.left {
+				return 0, nil, exceeds(i+1, "only "+strconv.FormatInt(max(before.left, 0), 10)+" of line "+strconv.Itoa(n)+" can still be refunded")
 			}
-			due := max(q.order.Order.PaidFor(n, before.Quantity+requested.Quantity)-before.Amount, 0)
+			due := max(q.order.Order.PaidFor(n, before.priced+requested.Quantity)-before.amount, 0)
 			lines = append(lines, refunds.Line{Line: n, Quantity: requested.Quantity, Amount: due})
-			taken[n-1].Quantity, taken[n-1].Amount = before.Quantity+requested.Quantity, before.Amount+due
+			before.left, before.priced, before.amount = before.left-requested.Quantity, before.priced+requested.Quantity, before.amount+due
 			amount += due
 		}
 	}
@@ -165,8 +182,11 @@ func (q quote) price(l refunds.Ledger) (amount int64, lines []refunds.Line, err 
 }
 
 // lineOf is the position of a line of the request, from 1, or says what is wrong with it.
-func (q quote) lineOf(l RequestLine) (n int, wrong string) {
-	lines := q.order.Order.Lines
+func (q quote) lineOf(l RequestLine) (n int, wrong string) { return LineOf(q.order.Order, l) }
+
+// LineOf is the position of a line of an order, from 1, or says what is wrong with it.
+func LineOf(o order.Order, l RequestLine) (n int, wrong string) {
+	lines := o.Lines
 	if l.SKU == "" {
 		n = int(l.Line)
 	}
@@ -190,27 +210,43 @@ func (q quote) lineOf(l RequestLine) (n int, wrong string) {
 	return n, ""
 }
 
-// takenOf is what of each line is refunded, or reserved for that, by refunds and for parcels that did not arrive.
-func takenOf(s *order.State, l refunds.Ledger) []refunds.Line {
-	taken := make([]refunds.Line, len(s.Order.Lines))
+// taken is what refunds have of a line.
+type taken struct {
+	// left is how many units can still be refunded, priced how many are refunded, or reserved for that, with their amount.
+	left, priced, amount int64
+}
+
+// taken is what of each line is refunded, or reserved for that, by refunds and for parcels that did not arrive, and what can still be refunded:
+// neither what returns have, nor, for the refund of a return, more than came back.
+func (q quote) taken(l refunds.Ledger) []taken {
+	s := q.order
+	all := make([]taken, len(s.Order.Lines))
 	for _, parcel := range s.Refunds {
 		for _, line := range parcel.Lines {
-			if line.Line >= 1 && line.Line <= len(taken) {
-				taken[line.Line-1].Quantity += line.Quantity
+			if line.Line >= 1 && line.Line <= len(all) {
+				all[line.Line-1].priced += line.Quantity
 			}
 		}
 	}
-	for i := range taken {
-		taken[i].Amount = s.Order.PaidFor(i+1, taken[i].Quantity)
+	units := l.Taken()
+	for i := range all {
+		all[i].left = s.Order.Lines[i].Quantity - all[i].priced - units[i+1]
+		all[i].amount = s.Order.PaidFor(i+1, all[i].priced)
+		if q.request.ReturnID != "" {
+			all[i].left = 0
+			if r := l.Returns[ReturnKey(q.request.ReturnID)]; r.Settled {
+				all[i].left = r.Quantity(i + 1)
+			}
+		}
 	}
 	for _, key := range l.Keys {
 		r := l.ByKey[key]
 		for _, line := range r.Lines {
-			if !r.Released && line.Line >= 1 && line.Line <= len(taken) {
-				taken[line.Line-1].Quantity += line.Quantity
-				taken[line.Line-1].Amount += line.Amount
+			if !r.Released && line.Line >= 1 && line.Line <= len(all) {
+				all[line.Line-1].priced += line.Quantity
+				all[line.Line-1].amount += line.Amount
 			}
 		}
 	}
-	return taken
+	return all
 }

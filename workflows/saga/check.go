@@ -166,7 +166,7 @@ func checkSlots[S, P any](c *tableChecker, row *Step[S, P]) {
 func (f *Flow[S, P]) checkTypes(c *tableChecker, row *Step[S, P]) {
 	c.require(row.Kind == Pivot || row.Done != "" || f.Next != nil, "the outcome must have a type: Done")
 	c.require(row.Undo == nil || len(row.Undone) > 0, "the compensation must have a type: Undone")
-	c.require(row.Refused == "" || row.Do != nil, "a step without Do must not have Refused")
+	c.require(row.Refused == "" || row.Do != nil || row.Parts != nil, "a step without Do must not have Refused, unless it is a wait in parts")
 	types := append([]string{row.Done, row.Refused}, row.Undone...)
 	if row.Pending != nil {
 		types = append(types, row.Pending.Event)

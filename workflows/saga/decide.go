@@ -222,7 +222,11 @@ func (n *next[S, P]) forward() Action {
 			past = true
 		case !past:
 		case n.refused(row) && row.reversible(n.s):
-			return n.turn(SlotTurn, "", Ending{Outcome: Rejected, Reason: n.k.Slot(row.slot()).Reason})
+			e := Ending{Outcome: Rejected, Reason: n.k.Slot(row.slot()).Reason}
+			if row.Kind == Await {
+				e.Outcome = Failed // its time was over
+			}
+			return n.turn(SlotTurn, "", e)
 		case row.Parts != nil && n.lastPart(row) == nil && row.Parts.due(n.s):
 			return n.follow(row)
 		case n.settled(row.Name, false):
@@ -399,7 +403,7 @@ func (n *next[S, P]) settled(step string, undo bool) bool {
 		return false
 	case row.Reversible != nil && n.k.Decision == GoBack:
 		return true
-	case n.refused(row):
+	case n.refused(row) && row.Kind != Await:
 		return n.k.Has(row.slot() + slotSettled)
 	}
 	return n.k.Has(row.slot())
@@ -408,6 +412,11 @@ func (n *next[S, P]) settled(step string, undo bool) bool {
 // refused reports whether a refusal of the row is recorded.
 func (n *next[S, P]) refused(row *Step[S, P]) bool {
 	return row.Refused != "" && n.k.Has(row.slot(), row.Refused)
+}
+
+// cameToNothing reports whether a row is refused, and has left nothing: neither what must be compensated, nor parts with which the saga goes on.
+func (n *next[S, P]) cameToNothing(row *Step[S, P]) bool {
+	return n.refused(row) && (row.Held == nil || !row.Held(n.s)) && (row.Kind != Await || row.reversible(n.s))
 }
 
 // IsUndone reports whether a step that is to be compensated was, or a person has decided about it instead.

@@ -138,7 +138,8 @@ type Step[S, P any] struct {
 	Do, Undo, Lookup *Operation[S, P]
 	// Deadline is how long Do of a compensable step may be unavailable before it is looked up and given up.
 	Deadline Deadline
-	// Done, Refused and Undone are the types of the outcomes; of Undone the first one is what a row without Do records.
+	// Done, Refused and Undone are the types of the outcomes; of Undone the first one is what a row without Do records, Refused of a wait in
+	// parts is recorded when its time is over: see PartsRule.Expired.
 	Done, Refused string
 	Undone        []string
 	// Data is the data of Done, for rows without Do. The kit adds the saga's ID, the identity of the fact, and the end of the wait

@@ -41,7 +41,7 @@ func FactFrom[D any](t event.Type, check func(d *D, p *Problems)) Inbound {
 	return Inbound{Type: t, Role: RoleFact, read: func(raw json.RawMessage) (json.RawMessage, error) { return read(raw, "/data", true, check) }}
 }
 
-// ReadFact reads what an event says, for a fact: its Data. ID is that of the saga, factID is derived from the event's source and ID, and cause
+// ReadFact reads what an event says, for a fact: its Data. Where a wait is fulfilled in parts, each event is one. ID is that of the saga, factID is derived from the event's source and ID, and cause
 // is its ID. Errors: Malformed, and Invalid, which names every field that is wrong.
 func (i Inbound) ReadFact(id, factID, cause string, raw json.RawMessage) (Fact, error) {
 	var data json.RawMessage
@@ -52,7 +52,7 @@ func (i Inbound) ReadFact(id, factID, cause string, raw json.RawMessage) (Fact, 
 		}
 	}
 	factID, cause = Tidy(SignalFact, factID, cause)
-	return Fact{Type: i.Name, ID: factID, Cause: cause, Identity: Identity(i.Name, id, factID, string(data)), Data: data}, nil
+	return Fact{Type: i.Name, ID: factID, Cause: cause, Identity: Identity(i.Name, id, factID, string(data)), Part: factID, Data: data}, nil
 }
 
 // inboundTypes are the types of the events from outside.

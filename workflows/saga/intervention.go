@@ -250,6 +250,7 @@ func (f *Flow[S, P]) AttentionKinds() map[string][]ResolutionAction {
 		case row.Kind == Await && row.Wait == nil: // Check says so
 		case row.Kind == Await && row.Wait.AfterCancel != nil:
 			all[row.Wait.AfterCancel.AttentionKind] = findOut
+		case row.Kind == Await && row.Refused != "": // when its time is over, that is an event
 		case row.Kind == Await && past:
 			all[row.Wait.MissingText] = findOut
 			if row.Parts != nil {

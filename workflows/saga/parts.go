@@ -19,6 +19,10 @@ type PartsRule[S, P any] struct {
 	Slot string
 	// On are the types of events about parts, in the order in which what was heard is looked at.
 	On []string
+	// Expired is the data of the row's Refused, which is recorded when the time of the wait is over: the saga then turns back if the row is
+	// reversible, and otherwise goes on with what was received. Its field "reason" is that of a saga that turns back. A row without Refused
+	// needs attention then.
+	Expired func(s *S) any
 	// Interpret says what an event about a part means to a saga. It is called again after each event of the saga, until it returns PartNothing.
 	Interpret func(s *S, f *Fact) PartResult
 	// Over reports whether nothing is waited for any more, although the log does not have the outcome of the row.
@@ -109,7 +113,7 @@ func (f *Flow[S, P]) ItemOf(s *S, step string) (item string, open bool) {
 
 // isThrough reports whether the outcome of a row is recorded, or nothing is waited for any more.
 func (n *next[S, P]) isThrough(row *Step[S, P]) bool {
-	return n.k.Has(row.slot(), row.Done) || row.Parts != nil && n.k.Decision == GoForward && row.Parts.Over(n.s)
+	return n.k.Has(row.slot(), row.Done) || row.Kind == Await && n.refused(row) && !n.cameToNothing(row) || row.Parts != nil && n.k.Decision == GoForward && row.Parts.Over(n.s)
 }
 
 // decisions are what may be decided about a part of a saga; with nil, of any.
@@ -294,6 +298,9 @@ func (n *next[S, P]) waitParts(row *Step[S, P], until time.Time) Action {
 		return trouble == ""
 	})
 	if until = later(until, n.k.PartsUntil); trouble == "" && n.due(until) {
+		if row.Refused != "" {
+			return Action{Kind: Record, Entry: n.entry(row.slot(), row.Refused, "", row.Parts.Expired(n.s))}
+		}
 		trouble = row.Wait.Overdue
 	}
 	if trouble != "" {
@@ -372,6 +379,7 @@ func checkParts[S, P any](c *tableChecker, row *Step[S, P]) {
 	for action := range p.Decisions {
 		c.require(action == Refund || action == Resend, "%q is no decision about a part", action)
 	}
+	c.require((p.Expired != nil) == (row.Refused != ""), "a wait in parts has Expired and Refused, or neither")
 	c.require((p.Follow != nil) == (p.Due != nil), "Follow and Due are both there, or none")
 	if f := p.Follow; f != nil {
 		c.unique("name", f.Name)

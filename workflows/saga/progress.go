@@ -85,7 +85,7 @@ func (n *next[S, P]) stepState(row, awaited *Step[S, P]) StepState {
 	switch {
 	case n.flow.Reverted != nil && n.flow.Reverted(n.s, row.Name), len(row.Undone) > 0 && n.k.Has(UndoSlot(row.Name), row.Undone...):
 		state = StepUndone
-	case n.refused(row) && (row.Held == nil || !row.Held(n.s)):
+	case n.cameToNothing(row):
 		state = StepRefused
 	}
 	return n.k.byHand(row.Name, state)

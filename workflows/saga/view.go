@@ -269,7 +269,7 @@ func (n *next[S, P]) view(row *Step[S, P], back bool) StepView {
 		step.State = ViewSubstituted
 	case undone.Type != "" || n.flow.Reverted != nil && n.flow.Reverted(n.s, row.Name):
 		step.State, step.EndedAt = ViewCompensated, undone.At
-	case n.refused(row) && (row.Held == nil || !row.Held(n.s)):
+	case n.cameToNothing(row):
 		step.State = ViewRefused
 	case back && !n.k.Ended && row.Kind == Compensable && (done || n.k.Has(row.slot()+slotPending)):
 		step.State = ViewCompensating

@@ -147,7 +147,7 @@ func (l *ledger[S, P]) through(row *saga.Step[S, P]) bool {
 	if row.Kind == saga.Pivot {
 		return l.log.has(slot)
 	}
-	if row.Parts != nil && row.Parts.Over(l.state) {
+	if row.Parts != nil && (row.Parts.Over(l.state) || row.Refused != "" && l.log.has(slot, row.Refused)) {
 		return true
 	}
 	byHand := l.byHand(slot) || l.byHand(slot+"/settled")

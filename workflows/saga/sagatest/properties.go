@@ -96,8 +96,8 @@ func (w *world[S, P]) through(l log, row *saga.Step[S, P]) bool {
 		if w.decision(l) != "" && (w.byHand(l, slot) || w.byHand(l, slot+"/settled")) {
 			return true
 		}
-		if row.Parts != nil && w.decision(l) == saga.GoForward && row.Parts.Over(&w.run.state) {
-			return true
+		if row.Parts != nil && w.decision(l) == saga.GoForward && (row.Parts.Over(&w.run.state) || l.has(slot, row.Refused) && row.Refused != "") {
+			return true // with its time over, it goes on with what was received
 		}
 	}
 	return l.has(slot, row.Done)
@@ -173,7 +173,7 @@ func (w *world[S, P]) checkEnd() {
 func (w *world[S, P]) checkPivot(l log) {
 	decided, turned := l.has(saga.SlotDecide), l.has(saga.SlotTurn)
 	refusedOrPerson := w.kit().Ending.RequestID != "" || slices.ContainsFunc(w.rows(), func(row *saga.Step[S, P]) bool {
-		return row.Kind == saga.Forward && row.Refused != "" && l.has(slotOf(row), row.Refused)
+		return (row.Kind == saga.Forward || row.Kind == saga.Await) && row.Refused != "" && l.has(slotOf(row), row.Refused)
 	})
 	switch {
 	case !decided && slices.ContainsFunc(w.rows(), func(row *saga.Step[S, P]) bool { return w.owed(l, row) }):
