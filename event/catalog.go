@@ -64,6 +64,8 @@ const (
 	OrderStepSubstituted      = "order.step_substituted"
 	PaymentRefunded           = "payment.refunded"
 
+	AuditCheckpointSigned = "audit.checkpoint_signed"
+
 	RefundAccepted            = "refund.accepted"
 	RefundReserved            = "refund.reserved"
 	RefundPaid                = "refund.paid"
@@ -141,6 +143,8 @@ const (
 	DeadReplayRequested = "dead.replay_requested"
 	DeadReplayed        = "dead.replayed"
 	DeadDiscarded       = "dead.discarded"
+
+	AuditCheckpointRecorded = "audit.checkpoint_recorded"
 )
 
 // Producers, for the documentation.
@@ -162,6 +166,7 @@ const (
 	ProducerCustomers   = "the customer saga"
 	ProducerNotices     = "the notification saga"
 	ProducerOperator    = "an operator"
+	ProducerAudit       = "`ordersaga audit checkpoint`"
 )
 
 // Type describes an event type.
@@ -315,6 +320,9 @@ var catalog = []Type{
 	{Name: RefundStepSubstituted, Version: 1, Direction: Published, Producer: ProducerRefundSaga, Detail: []string{"note"},
 		Meaning: "Intervention: a stuck step of the refund was done by other means."},
 
+	{Name: AuditCheckpointSigned, Version: 1, Direction: Published, Producer: ProducerAudit, SubjectFields: []string{"origin"}, Detail: []string{"keyId", "note"},
+		Meaning: "A checkpoint of the event log is signed."},
+
 	{Name: StockAdded, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "Goods were received."},
 	{Name: StockAdjusted, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
@@ -382,6 +390,8 @@ var catalog = []Type{
 	{Name: DeadReplayed, Version: 1, Direction: Ledger, Producer: ProducerOperator, Meaning: "The broker has confirmed the replayed message."},
 	{Name: DeadDiscarded, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
 		Meaning: "A person has discarded a dead letter."},
+	{Name: AuditCheckpointRecorded, Version: 1, Direction: Ledger, Producer: ProducerAudit, SubjectFields: []string{"origin"},
+		Meaning: "The tree of an audit checkpoint. Only what this event has is signed."},
 	{Name: UserRegistered, Version: 1, Direction: Inbound, Producer: ProducerUsers, Aliases: []string{"UserRegistered"}, SubjectFields: []string{"customerId", "userId"}, TimeUsed: true,
 		Meaning: "A customer has registered or changed the profile. Starts the onboarding, or updates the profile."},
 	{Name: CustomerRegistered, Version: 1, Direction: Published, Producer: ProducerCustomers, Detail: []string{"keyId", "sealed"},
