@@ -152,6 +152,9 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/orders/:id/refunds", auth.RefundsWrite, own, s.refundOrder},
 		{http.MethodGet, "/v1/orders/:id/refunds", auth.OrdersRead, own, s.listRefunds},
 		{http.MethodGet, "/v1/orders/:id/refunds/:refundId", auth.OrdersRead, own, s.getRefund},
+		{http.MethodGet, "/v1/orders/:id/audit", auth.Audit, none, s.getOrderAudit},
+		{http.MethodGet, "/v1/audit/checkpoints", auth.Audit, none, s.listCheckpoints},
+		{http.MethodGet, "/v1/audit/checkpoints/:n", auth.Audit, none, s.getCheckpoint},
 		{http.MethodGet, "/v1/attention", auth.Operate, none, s.listAttention},
 
 		{http.MethodGet, "/v1/sagas", auth.OrdersRead, none, s.listSagas},

@@ -29,7 +29,7 @@ func complete() workers.Config {
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
 			&activities.Flow[refund.State, *refund.Participants]{Table: &refund.Flow},
 		},
-		Reconciliation: &activities.Reconciliation{},
+		Reconciliation: &activities.Reconciliation{}, Checkpoints: &activities.Checkpoints{},
 	}
 }
 
@@ -37,7 +37,7 @@ func TestCompleteConfigIsValid(t *testing.T) {
 	require.NoError(t, complete().Validate())
 	c := complete()
 	c.Queues = []string{saga.QueuePayments}
-	c.Reconciliation = nil
+	c.Reconciliation, c.Checkpoints = nil, nil
 	require.NoError(t, c.Validate(), "a process may work on some queues only")
 }
 
@@ -86,10 +86,12 @@ func TestRegisteredNamesAreStable(t *testing.T) {
 	workers.RegisterWorkflows(&r)
 	workers.RegisterActivities(&r, c.Flows...)
 	workers.RegisterReconcile(&r, &r, c.Reconciliation)
+	workers.RegisterCheckpoints(&r, &r, c.Checkpoints)
 	slices.Sort(r.activities)
 	slices.Sort(r.workflows)
-	require.Equal(t, []string{"CustomerSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ShortageSaga"}, r.workflows)
+	require.Equal(t, []string{"AuditCheckpoint", "CustomerSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
+		"audit.Checkpoint",
 		"customer.Open", "customer.Publish", "customer.Record", "customer.Welcome",
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",

@@ -54,3 +54,9 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	}
 	return c, fault.Wrap(err, fault.Malformed, "read checkpoint")
 }
+
+// NoteCheckpoint reads the checkpoint of a signed note without verifying its signatures.
+func NoteCheckpoint(signed string) (Checkpoint, error) {
+	text, _, _ := strings.Cut(signed, "\n\n")
+	return ParseCheckpoint(text + "\n")
+}

@@ -61,7 +61,7 @@ func root(version string) *cobra.Command {
 	}
 	cmd.AddCommand(configCommand(), migrateCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
-	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), participantCheckCommand(), replayCommand(), sealCommand())
+	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), participantCheckCommand(), replayCommand(), sealCommand(), auditCommand())
 	return cmd
 }
 
