@@ -234,7 +234,7 @@ func replace(t *testing.T, log *Log, stream string, records []event.Record) {
 // TestDamageInTheDatabaseIsNamed damages documents in every way, and verifies the log and its export.
 func TestDamageInTheDatabaseIsNamed(t *testing.T) {
 	db := connect(t)
-	// Without the unique indexes, as somebody who damages a log would have it.
+	// Without the unique indexes, which would refuse some of the damage.
 	log := NewLog(db, EventsCollection)
 	ledger, keys := ledgers(t, db, nil)
 	l := ledger()
