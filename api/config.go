@@ -140,6 +140,8 @@ type Config struct {
 	// CORSOrigins are the origins, such as https://shop.example.com, whose web pages may use the API. None by default.
 	CORSOrigins []string
 
+	// Checkpoints are optional.
+	Checkpoints Checkpoints
 	// LastReconcile returns the last check of the schedule that has ended; without it there is none. Errors: NotFound when there is none, Unavailable.
 	LastReconcile func(ctx context.Context) (ReconcileReport, error)
 	// Console makes the handler of /console out of the API, which it asks as its callers. Without it there is no console.

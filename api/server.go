@@ -156,6 +156,9 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/orders/:id/returns", auth.OrdersRead, own, s.listReturns},
 		{http.MethodGet, "/v1/orders/:id/returns/:returnId", auth.OrdersRead, own, s.getReturn},
 		{http.MethodPost, "/v1/orders/:id/returns/:returnId/receipts", auth.StockWrite, none, s.receiveReturn},
+		{http.MethodGet, "/v1/orders/:id/audit", auth.Audit, none, s.getOrderAudit},
+		{http.MethodGet, "/v1/audit/checkpoints", auth.Audit, none, s.listCheckpoints},
+		{http.MethodGet, "/v1/audit/checkpoints/:n", auth.Audit, none, s.getCheckpoint},
 		{http.MethodGet, "/v1/attention", auth.Operate, none, s.listAttention},
 
 		{http.MethodGet, "/v1/sagas", auth.OrdersRead, none, s.listSagas},

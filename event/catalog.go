@@ -87,6 +87,7 @@ const (
 	DisputeStepRetried         = "dispute.step_retried"
 	DisputeStepSkipped         = "dispute.step_skipped"
 	DisputeStepSubstituted     = "dispute.step_substituted"
+	AuditCheckpointSigned = "audit.checkpoint_signed"
 
 	RefundAccepted            = "refund.accepted"
 	RefundReserved            = "refund.reserved"
@@ -193,6 +194,8 @@ const (
 	DeadReplayRequested = "dead.replay_requested"
 	DeadReplayed        = "dead.replayed"
 	DeadDiscarded       = "dead.discarded"
+
+	AuditCheckpointRecorded = "audit.checkpoint_recorded"
 )
 
 // Producers, for the documentation.
@@ -216,6 +219,7 @@ const (
 	ProducerCustomers   = "the customer saga"
 	ProducerNotices     = "the notification saga"
 	ProducerOperator    = "an operator"
+	ProducerAudit       = "`ordersaga audit checkpoint`"
 )
 
 // Type describes an event type.
@@ -459,6 +463,8 @@ var catalog = []Type{
 		Meaning: "Intervention: the return continues without a stuck step."},
 	{Name: ReturnStepSubstituted, Version: 1, Direction: Published, Producer: ProducerReturnSaga, Detail: []string{"note"},
 		Meaning: "Intervention: a stuck step of the return was done by other means."},
+	{Name: AuditCheckpointSigned, Version: 1, Direction: Published, Producer: ProducerAudit, SubjectFields: []string{"origin"}, Detail: []string{"keyId", "note"},
+		Meaning: "A checkpoint of the event log is signed."},
 
 	{Name: StockAdded, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "Goods were received."},
@@ -533,6 +539,8 @@ var catalog = []Type{
 	{Name: DeadReplayed, Version: 1, Direction: Ledger, Producer: ProducerOperator, Meaning: "The broker has confirmed the replayed message."},
 	{Name: DeadDiscarded, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
 		Meaning: "A person has discarded a dead letter."},
+	{Name: AuditCheckpointRecorded, Version: 1, Direction: Ledger, Producer: ProducerAudit, SubjectFields: []string{"origin"},
+		Meaning: "The tree of an audit checkpoint. Only what this event has is signed."},
 	{Name: UserRegistered, Version: 1, Direction: Inbound, Producer: ProducerUsers, Aliases: []string{"UserRegistered"}, SubjectFields: []string{"customerId", "userId"}, TimeUsed: true,
 		Meaning: "A customer has registered or changed the profile. Starts the onboarding, or updates the profile."},
 	{Name: CustomerRegistered, Version: 1, Direction: Published, Producer: ProducerCustomers, Detail: []string{"keyId", "sealed"},

@@ -17,8 +17,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// reconcileCatchup is the maximum delay of a scheduled run after an outage of Temporal; the next run finds the same.
-const reconcileCatchup = time.Minute
+// catchup is the maximum delay of a scheduled run after an outage of Temporal; the next run finds the same.
+const catchup = time.Minute
 
 // reconcileSinceLeast is the minimum age of ended orders that a scheduled run checks.
 const reconcileSinceLeast = 24 * time.Hour
@@ -26,23 +26,35 @@ const reconcileSinceLeast = 24 * time.Hour
 // ScheduleReconcile creates or updates the reconcile schedule in Temporal, and deletes it if every is 0. Several processes may call it concurrently;
 // the last call wins. Errors: Unavailable.
 func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration, repair bool) error {
+	return schedule(ctx, c, every, &client.ScheduleWorkflowAction{
+		ID: workflows.ReconcileID, Workflow: workflows.NameReconcile, TaskQueue: saga.QueueOrders,
+		Args: []any{activities.ReconcileInput{Repair: repair, Since: max(2*every, reconcileSinceLeast)}},
+	})
+}
+
+// ScheduleCheckpoints creates or updates the schedule of audit checkpoints in Temporal, and deletes it if every is 0. Several processes may call it
+// concurrently; the last call wins. Errors: Unavailable.
+func ScheduleCheckpoints(ctx context.Context, c client.Client, every time.Duration) error {
+	return schedule(ctx, c, every, &client.ScheduleWorkflowAction{
+		ID: workflows.CheckpointID, Workflow: workflows.NameCheckpoint, TaskQueue: saga.QueueOrders, Args: []any{activities.CheckpointInput{}},
+	})
+}
+
+// schedule creates or updates the schedule with the ID of action, and deletes it if every is 0.
+func schedule(ctx context.Context, c client.Client, every time.Duration, action *client.ScheduleWorkflowAction) error {
 	schedules := c.ScheduleClient()
-	handle := schedules.GetHandle(ctx, workflows.ReconcileID)
+	handle := schedules.GetHandle(ctx, action.ID)
 	if every == 0 {
 		err := handle.Delete(ctx)
 		if isNotFound(err) {
 			return nil
 		}
-		return fault.Wrap(err, fault.Unavailable, "remove schedule %s", workflows.ReconcileID)
-	}
-	action := &client.ScheduleWorkflowAction{
-		ID: workflows.ReconcileID, Workflow: workflows.NameReconcile, TaskQueue: saga.QueueOrders,
-		Args: []any{activities.ReconcileInput{Repair: repair, Since: max(2*every, reconcileSinceLeast)}},
+		return fault.Wrap(err, fault.Unavailable, "remove schedule %s", action.ID)
 	}
 	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}}
 	_, err := schedules.Create(ctx, client.ScheduleOptions{
-		ID: workflows.ReconcileID, Spec: spec, Action: action,
-		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: reconcileCatchup,
+		ID: action.ID, Spec: spec, Action: action,
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchup,
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		err = handle.Update(ctx, client.ScheduleUpdateOptions{
@@ -54,7 +66,7 @@ func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration
 			},
 		})
 	}
-	return fault.Wrap(err, fault.Unavailable, "schedule %s", workflows.ReconcileID)
+	return fault.Wrap(err, fault.Unavailable, "schedule %s", action.ID)
 }
 
 // ReconcileRun is a run of the schedule that has ended.

@@ -35,6 +35,8 @@ type Config struct {
 	Flows []Flow
 	// Reconciliation is required for saga.QueueOrders.
 	Reconciliation *activities.Reconciliation
+	// Checkpoints creates audit checkpoints. Required for saga.QueueOrders.
+	Checkpoints *activities.Checkpoints
 	// Concurrency is the maximum number of concurrent workflow tasks, and of concurrent activities of each queue. A workflow task
 	// counts while its local activities run, so this also bounds the load on the stores. At least 2.
 	Concurrency int
@@ -60,6 +62,9 @@ func (c Config) Validate() error {
 	}
 	if slices.Contains(c.Queues, saga.QueueOrders) && c.Reconciliation == nil {
 		fields = append(fields, fault.Fieldf("/reconciliation", "is required for queue %s", saga.QueueOrders))
+	}
+	if slices.Contains(c.Queues, saga.QueueOrders) && c.Checkpoints == nil {
+		fields = append(fields, fault.Fieldf("/checkpoints", "is required for queue %s", saga.QueueOrders))
 	}
 	if c.Concurrency < 2 {
 		fields = append(fields, fault.Fieldf("/concurrency", "must be at least 2"))
@@ -108,7 +113,7 @@ func (c Config) missing() []string {
 
 // names reports a name that two flows register.
 func (c Config) names() error {
-	taken := map[string]bool{activities.NameReconcile: true, workflows.NameReconcile: true}
+	taken := map[string]bool{activities.NameReconcile: true, workflows.NameReconcile: true, activities.NameCheckpoint: true, workflows.NameCheckpoint: true}
 	for _, f := range c.Flows {
 		name, _ := f.Workflow()
 		for _, name := range append(slices.Sorted(maps.Keys(f.Activities())), name) {
@@ -162,6 +167,7 @@ func New(c Config) (*Workers, error) {
 		}
 		if queue == saga.QueueOrders {
 			RegisterReconcile(one, one, c.Reconciliation)
+			RegisterCheckpoints(one, one, c.Checkpoints)
 		}
 		RegisterActivities(one, c.Flows...)
 		w.workers = append(w.workers, one)
@@ -195,6 +201,12 @@ func RegisterWorkflows(r WorkflowRegistry, added ...Flow) {
 func RegisterReconcile(w WorkflowRegistry, a ActivityRegistry, r *activities.Reconciliation) {
 	w.RegisterWorkflowWithOptions(workflows.Reconcile, workflow.RegisterOptions{Name: workflows.NameReconcile})
 	a.RegisterActivityWithOptions(r.Reconcile, activity.RegisterOptions{Name: activities.NameReconcile})
+}
+
+// RegisterCheckpoints registers the workflow of audit checkpoints and its activity.
+func RegisterCheckpoints(w WorkflowRegistry, a ActivityRegistry, c *activities.Checkpoints) {
+	w.RegisterWorkflowWithOptions(workflows.Checkpoint, workflow.RegisterOptions{Name: workflows.NameCheckpoint})
+	a.RegisterActivityWithOptions(c.Checkpoint, activity.RegisterOptions{Name: activities.NameCheckpoint})
 }
 
 // Flow is a flow with its participants.

@@ -33,7 +33,7 @@ func complete() workers.Config {
 			&activities.Flow[dispute.State, *dispute.Participants]{Table: &dispute.Flow},
 			&activities.Flow[returns.State, *returns.Participants]{Table: &returns.Flow},
 		},
-		Reconciliation: &activities.Reconciliation{},
+		Reconciliation: &activities.Reconciliation{}, Checkpoints: &activities.Checkpoints{},
 	}
 }
 
@@ -41,7 +41,7 @@ func TestCompleteConfigIsValid(t *testing.T) {
 	require.NoError(t, complete().Validate())
 	c := complete()
 	c.Queues = []string{saga.QueuePayments}
-	c.Reconciliation = nil
+	c.Reconciliation, c.Checkpoints = nil, nil
 	require.NoError(t, c.Validate(), "a process may work on some queues only")
 }
 
@@ -90,10 +90,12 @@ func TestRegisteredNamesAreStable(t *testing.T) {
 	workers.RegisterWorkflows(&r)
 	workers.RegisterActivities(&r, c.Flows...)
 	workers.RegisterReconcile(&r, &r, c.Reconciliation)
+	workers.RegisterCheckpoints(&r, &r, c.Checkpoints)
 	slices.Sort(r.activities)
 	slices.Sort(r.workflows)
-	require.Equal(t, []string{"CustomerSaga", "DisputeSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ReturnSaga", "ShortageSaga"}, r.workflows)
+	require.Equal(t, []string{"AuditCheckpoint", "CustomerSaga", "DisputeSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "RefundSaga", "ReturnSaga", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
+		"audit.Checkpoint",
 		"customer.Open", "customer.Publish", "customer.Record", "customer.Welcome",
 		"dispute.Late", "dispute.List", "dispute.Open", "dispute.Publish", "dispute.Record", "dispute.Recover",
 		"dispute.block", "dispute.refund", "dispute.unblock",

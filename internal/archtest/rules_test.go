@@ -168,6 +168,15 @@ var rules = []rule{
 		from: "internal/eventlog", exactly: true, local: []string{"event", "internal/fault"},
 		outside: []string{"github.com/go-json-experiment/json", "golang.org/x/sync"},
 	},
+	// An auditor's verifier depends on the format alone.
+	mayImport{
+		from: "internal/audit", exactly: true, local: []string{"event", "internal/eventlog", "internal/fault"},
+		outside: []string{"github.com/go-json-experiment/json", "golang.org/x/mod/sumdb", "golang.org/x/sync"},
+	},
+	mayImport{
+		from: "internal/checkpoint", exactly: true, local: []string{"event", "internal/audit", "internal/eventlog", "internal/fault"},
+		outside: []string{"golang.org/x/mod/sumdb/tlog", "golang.org/x/sync"},
+	},
 
 	// One place for each driver.
 	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{"internal/mongo", "test", "bench"}},
@@ -175,6 +184,7 @@ var rules = []rule{
 		from: "internal/mongo", exactly: true,
 		local: []string{
 			"event", "internal/eventlog", "internal/readmodel", "internal/deadletter", "internal/sealed", "internal/auth", "workflows/order", "workflows/saga", "internal/wire",
+			"internal/audit", "internal/checkpoint",
 			"internal/cursor", "internal/null", "internal/groupcommit", "internal/fault", "internal/trace",
 		},
 		outside: []string{
@@ -217,7 +227,7 @@ var rules = []rule{
 	mayImport{
 		from: "internal/cli",
 		local: []string{
-			"internal/service", "internal/config", "internal/participantcheck", "internal/replay", "internal/auth", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
+			"internal/service", "internal/config", "internal/audit", "internal/checkpoint", "internal/participantcheck", "internal/replay", "internal/auth", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
 			"internal/readmodel", "workflows", "workflows/saga", "workflows/order", "internal/fault", "api", "event", "inbound", "client",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},

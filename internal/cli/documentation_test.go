@@ -50,7 +50,7 @@ func unknown(words []string) string {
 		case flag && cmd.Flags().Lookup(name) == nil:
 			return cmd.CommandPath() + " has no flag --" + name
 		case flag, strings.HasPrefix(word, "-"):
-		case cmd.HasSubCommands() && i < 2:
+		case cmd.HasSubCommands() && i < 3:
 			sub := subcommand(cmd, word)
 			if sub == nil && cmd.Runnable() {
 				continue // an argument

@@ -66,7 +66,7 @@ func root(version string) *cobra.Command {
 	cmd.AddCommand(configCommand(), migrateCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
 	cmd.AddCommand(placeCommand(), getCommand(), listCommand(), watchCommand(), cancelCommand(), sagasCommand(), stockCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
-	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), participantCheckCommand(), replayCommand(), sealCommand())
+	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), participantCheckCommand(), replayCommand(), sealCommand(), auditCommand())
 	cmd.AddCommand(refundCommand(), returnCommand())
 	return cmd
 }

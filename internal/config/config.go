@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ordersaga/ordersaga/internal/audit"
 	"github.com/ordersaga/ordersaga/internal/keyset"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -151,6 +152,13 @@ type Config struct {
 	// ReconcileEvery is 0 if there is no schedule.
 	ReconcileEvery  time.Duration
 	ReconcileRepair bool
+
+	// AuditSigner signs checkpoints; it is not configured without a key. AuditVerifierKeys are public keys.
+	AuditSigner       audit.Signer
+	AuditVerifierKeys string
+	// AuditEvery is 0 if there is no schedule. AuditDir is empty if notes are not written to files.
+	AuditEvery time.Duration
+	AuditDir   string
 
 	DeadLetterMaxReplays int
 	// DeadLetterRetention and DeadLetterOpenRetention are 0 for letters that are stored forever.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ordersaga/ordersaga/internal/audit"
 	"github.com/ordersaga/ordersaga/internal/keyset"
 	"github.com/ordersaga/ordersaga/internal/participant"
 )
@@ -224,6 +225,22 @@ func keys(field *keyset.Set) kind {
 	return parsed(field, "", "an ID and the base64 of 32 bytes on each line, no ID twice", func(value string) (keyset.Set, bool) {
 		set, err := keyset.Parse(value)
 		return set, err == nil
+	})
+}
+
+// signer are private keys of the audit log.
+func signer(field *audit.Signer) kind {
+	return parsed(field, "", "private keys of `ordersaga audit key new`, one on each line, all with one name", func(value string) (audit.Signer, bool) {
+		s, err := audit.ParseSigner(value)
+		return s, err == nil
+	})
+}
+
+// publicKeys are public keys of the audit log.
+func publicKeys(field *string) kind {
+	return parsed(field, "public keys", "public keys of `ordersaga audit key new`, separated by spaces", func(value string) (string, bool) {
+		_, err := audit.ParseKeys(value)
+		return value, err == nil
 	})
 }
 

@@ -174,6 +174,15 @@ func table(c *Config) []Setting {
 		setting("RECONCILE_REPAIR", "true", flag(&c.ReconcileRepair),
 			"Whether the scheduled check starts recovery runs and writes list entries, or only reports."),
 
+		setting("AUDIT_SIGNING_KEY", "", signer(&c.AuditSigner).secret(),
+			"Private keys of `ordersaga audit key new` that sign audit checkpoints, one on each line, all with the same name. Several sign while a key is replaced. Without it there are no checkpoints."),
+		setting("AUDIT_VERIFIER_KEYS", "", publicKeys(&c.AuditVerifierKeys),
+			"Public keys, separated by spaces, for proofs of processes without the private key, and of former keys."),
+		setting("AUDIT_CHECKPOINT_EVERY", "1h", durationOrOff(&c.AuditEvery),
+			"Interval of audit checkpoints in Temporal, if AUDIT_SIGNING_KEY is set; 0 removes the schedule."),
+		setting("AUDIT_CHECKPOINT_DIR", "", text(&c.AuditDir, folder),
+			"Folder to which each signed checkpoint is written, too."),
+
 		setting("NOTIFICATIONS", NotificationsLog, text(&c.Notifications, oneOf(NotificationsLog, NotificationsSMTP, NotificationsOff)),
 			"How customers are notified: log writes a log line without personal data, smtp sends e-mail, off does nothing."),
 		setting("NOTIFICATION_TEMPLATES", "", text(&c.NotificationTemplates, folder),

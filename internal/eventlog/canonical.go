@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
 // envelopeBytes is the approximate size of the envelope without the data.
@@ -35,6 +36,27 @@ func appendEnvelope(dst []byte, r event.Record) ([]byte, error) {
 	w.text(`,"type":`, r.Type)
 	w.number(`,"version":`, r.Version)
 	return append(w.dst, '}'), w.err
+}
+
+// Canonical returns a record with its hashes as canonical JSON (RFC 8785). Without the members hash and prevHash it is what Hash covers. Errors:
+// Invalid if the data is not JSON.
+func Canonical(r event.Record) ([]byte, error) {
+	w := canonicalWriter{dst: make([]byte, 0, len(r.Data)+envelopeBytes)}
+	w.text(`{"causationId":`, r.CausationID)
+	w.text(`,"correlationId":`, r.CorrelationID)
+	w.value(`,"data":`, r.Data)
+	w.text(`,"hash":`, r.Hash)
+	w.text(`,"id":`, r.ID)
+	w.text(`,"key":`, r.Key)
+	w.text(`,"prevHash":`, r.PrevHash)
+	w.number(`,"schemaVersion":`, int64(r.SchemaVersion))
+	w.text(`,"source":`, r.Source)
+	w.text(`,"stream":`, r.Stream)
+	w.text(`,"subject":`, r.Subject)
+	w.text(`,"time":`, FormatTime(r.Time))
+	w.text(`,"type":`, r.Type)
+	w.number(`,"version":`, r.Version)
+	return append(w.dst, '}'), fault.Wrap(w.err, fault.Invalid, "canonical form of version %d of stream %s", r.Version, r.Stream)
 }
 
 // canonicalWriter appends canonical JSON to dst; err is its first error.

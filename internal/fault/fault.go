@@ -59,6 +59,8 @@ const (
 	UnknownVersion Code = "unknown_version"
 	// NotFound means that the resource does not exist.
 	NotFound Code = "not_found"
+	// NotCheckpointed means that no audit checkpoint covers the resource yet.
+	NotCheckpointed Code = "not_checkpointed"
 	// OrderUnknown means that a message is about an order that does not exist yet; it may be created later.
 	OrderUnknown Code = "order_unknown"
 	// Conflict means that the ID was already used with different content.

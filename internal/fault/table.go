@@ -52,6 +52,7 @@ var table = map[Code]Spec{
 	UnknownType:            {"The event type is unknown", false, http.StatusUnprocessableEntity, DeadLetter},
 	UnknownVersion:         {"The version of the event type is unknown", false, http.StatusUnprocessableEntity, DeadLetter},
 	NotFound:               {"The resource does not exist", false, http.StatusNotFound, DeadLetter},
+	NotCheckpointed:        {"No audit checkpoint covers it yet", false, http.StatusNotFound, DeadLetter},
 	OrderUnknown:           {"The order is unknown", false, http.StatusNotFound, Park},
 	Conflict:               {"The ID was already used with different content", false, http.StatusConflict, DeadLetter},
 	IdempotencyConflict:    {"The Idempotency-Key was already used with a different request", false, http.StatusUnprocessableEntity, DeadLetter},

@@ -1,8 +1,8 @@
 // Package mongo has all stores that use MongoDB: the event log, the lists of orders and sagas, dead letters, the names of SKUs,
-// the customers' keys and the hashes of API keys. It speaks MongoDB's wire protocol with MongoDB (replica set or sharded cluster), FerretDB 2 and FerretDB 1, and is
+// the customers' keys, the hashes of API keys and the checkpoints. It speaks MongoDB's wire protocol with MongoDB (replica set or sharded cluster), FerretDB 2 and FerretDB 1, and is
 // the only package that distinguishes them. Code for FerretDB 1 is in ferretdb1.go.
 //
-// It may import the MongoDB driver, jsontext, golang-lru, event, internal/{eventlog,readmodel,deadletter,sealed,auth,order,wire,cursor,null,groupcommit,fault}.
+// It may import the MongoDB driver, jsontext, golang-lru, event, internal/{audit,checkpoint,eventlog,readmodel,deadletter,sealed,auth,order,wire,cursor,null,groupcommit,fault}.
 // Consumers declare the interfaces that they need.
 //
 // Everything is safe for concurrent use, also by several processes. Errors: fault.Unavailable for all errors of server, network or

@@ -30,6 +30,8 @@ type document struct {
 	Data     bson.Raw `bson:"data"`
 	Hash     string   `bson:"hash"`
 	PrevHash string   `bson:"prevHash"`
+	// Recorded is the time of the insert by the clock of the process. It is not part of the hash, and missing in older documents.
+	Recorded bson.DateTime `bson:"recorded,omitempty"`
 }
 
 // documentID is the _id of a version of a stream.
@@ -37,7 +39,7 @@ func documentID(stream string, version int64) string { return fmt.Sprintf("%s@%0
 
 // toDocuments returns the documents of sealed records. The error is Invalid.
 func toDocuments(records []event.Record) ([]document, error) {
-	docs := make([]document, len(records))
+	docs, now := make([]document, len(records)), bson.NewDateTimeFromTime(time.Now())
 	for i, r := range records {
 		data, err := dataToBSON(r.Data)
 		if err != nil {
@@ -47,7 +49,7 @@ func toDocuments(records []event.Record) ([]document, error) {
 			DocumentID: documentID(r.Stream, r.Version), Stream: r.Stream, Version: r.Version, Key: r.Key,
 			ID: r.ID, Type: r.Type, Source: r.Source, Subject: r.Subject, Time: bson.NewDateTimeFromTime(r.Time),
 			CorrelationID: r.CorrelationID, CausationID: r.CausationID, SchemaVersion: int64(r.SchemaVersion),
-			Data: data, Hash: r.Hash, PrevHash: r.PrevHash,
+			Data: data, Hash: r.Hash, PrevHash: r.PrevHash, Recorded: now,
 		}
 	}
 	return docs, nil

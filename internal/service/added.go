@@ -13,6 +13,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/audit"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
@@ -230,6 +231,9 @@ func ownNamesTaken() map[string]string {
 	}
 	add("the workflow type " + workflows.NameReconcile)
 	add("the activity " + activities.NameReconcile)
+	add("the workflow type " + workflows.NameCheckpoint)
+	add("the activity " + activities.NameCheckpoint)
+	add("the stream " + audit.Stream)
 	add("the activity " + shortage.NameAsk)
 	return taken
 }

@@ -146,7 +146,7 @@ func (s *Service) startHTTP(ctx context.Context) error {
 	}
 	s.api, err = api.New(api.Config{
 		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.sagas}, Stock: s.shownStock(), Ready: s.checks,
-		DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
+		Checkpoints: prover{s}, DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
 		StripeWebhook: s.stripeWebhook(), ClientSecret: s.clientSecret(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,

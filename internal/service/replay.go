@@ -50,6 +50,7 @@ func (r Replay) Run(ctx context.Context, cfg config.Config, logger *slog.Logger,
 func (s *Service) replayConfig(options client.Options) replay.Config {
 	c := replay.Config{Workflows: maps.Clone(workflows.Types()), Queues: slices.Clone(workers.Queues), Client: options, Name: s.sagaOf}
 	c.Workflows[workflows.NameReconcile] = workflows.Reconcile
+	c.Workflows[workflows.NameCheckpoint] = workflows.Checkpoint
 	for _, f := range s.added {
 		name, run := f.workflow()
 		c.Workflows[name] = run

@@ -37,6 +37,8 @@ type stores struct {
 	indexes *mongo.IndexBuilder
 	// master wraps the keys of sealed data.
 	master keyset.Set
+	// audited is set if checkpoints are created: changed streams are found with an index.
+	audited bool
 }
 
 // openStores connects, waits for the server, and for the indexes without which nothing can be written. The log polls for what other
@@ -50,7 +52,7 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 	if err != nil {
 		return nil, err
 	}
-	s := &stores{master: c.SealMasterKeys, indexes: mongo.NewIndexBuilder(logger)}
+	s := &stores{master: c.SealMasterKeys, audited: c.AuditSigner.Configured(), indexes: mongo.NewIndexBuilder(logger)}
 	err = await(ctx, logger, dependency{"mongodb", c.MongoDBURI.Host(), "MONGODB_URI, MONGODB_TLS_*"}, func(ctx context.Context) (err error) {
 		s.db, err = mongo.Open(ctx, client.Database(c.MongoDBDatabase), logger)
 		return err
@@ -81,7 +83,11 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 }
 
 func (s *stores) wantedIndexes() [][]mongo.Index {
-	return [][]mongo.Index{s.raw.Indexes(), s.orders.Indexes(), s.sagas.Indexes(), s.letters.Indexes()}
+	wanted := [][]mongo.Index{s.raw.Indexes(), s.orders.Indexes(), s.sagas.Indexes(), s.letters.Indexes()}
+	if s.audited {
+		wanted = append(wanted, s.raw.RecordedIndexes())
+	}
+	return wanted
 }
 
 func (s *stores) close(ctx context.Context) {

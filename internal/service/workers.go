@@ -35,7 +35,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 			}
 		},
 		Flows:          flows,
-		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler, s.checkMetrics}},
+		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler, s.checkMetrics}}, Checkpoints: s.checkpoints(),
 	}
 	// New workers each time: those whose start has failed cannot be started again.
 	launch := func(context.Context) (err error) {
@@ -51,7 +51,13 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 	if err != nil || !slices.Contains(s.cfg.WorkerQueues, saga.QueueOrders) {
 		return err
 	}
-	s.scheduleReconcile(ctx)
+	s.schedule(ctx, "reconcile", func(ctx context.Context) error {
+		return workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair)
+	})
+	// Without a key, another process may have it.
+	if s.cfg.AuditSigner.Configured() {
+		s.schedule(ctx, "audit checkpoint", func(ctx context.Context) error { return workers.ScheduleCheckpoints(ctx, s.temporal, s.cfg.AuditEvery) })
+	}
 	return nil
 }
 
@@ -71,18 +77,15 @@ func (s *Service) ownQueues() (queues []string) {
 	return queues
 }
 
-// scheduleReconcile creates the schedule of reconcile. Orders do not wait for it: what fails is retried in the background.
-func (s *Service) scheduleReconcile(ctx context.Context) {
-	schedule := func(ctx context.Context) error {
-		return workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair)
-	}
-	err := schedule(ctx)
+// schedule creates a schedule. Orders do not wait for it: what fails is retried in the background.
+func (s *Service) schedule(ctx context.Context, name string, create func(ctx context.Context) error) {
+	err := create(ctx)
 	if err == nil {
 		return
 	}
-	s.logger.LogAttrs(ctx, slog.LevelError, "reconcile schedule not created yet", slog.Any("error", err))
+	s.logger.LogAttrs(ctx, slog.LevelError, name+" schedule not created yet", slog.Any("error", err))
 	s.retries.start(ctx, func(ctx context.Context) {
-		_ = await(ctx, s.logger, dependency{"temporal, for the reconcile schedule", s.cfg.TemporalAddress, "TEMPORAL_ADDRESS"}, schedule)
+		_ = await(ctx, s.logger, dependency{"temporal, for the " + name + " schedule", s.cfg.TemporalAddress, "TEMPORAL_ADDRESS"}, create)
 	})
 }
 

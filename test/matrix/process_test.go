@@ -126,7 +126,7 @@ func startProcess(l *environment) (*process, error) {
 			},
 		},
 		// No reconcile here: it would read the environments' logs from outside.
-		Reconciliation: &activities.Reconciliation{},
+		Reconciliation: &activities.Reconciliation{}, Checkpoints: &activities.Checkpoints{},
 		// Concurrency and grace are small: there are many processes.
 		Concurrency: 10, Cache: l.cache, Grace: 10 * time.Millisecond,
 	})

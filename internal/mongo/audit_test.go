@@ -1,0 +1,302 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/audit"
+	"github.com/ordersaga/ordersaga/internal/audit/audittest"
+	"github.com/ordersaga/ordersaga/internal/checkpoint"
+)
+
+// auditClock is a clock that a test moves.
+type auditClock struct{ ahead atomic.Int64 }
+
+func (c *auditClock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// ledgers makes ledgers of a database, each like one of another process.
+func ledgers(t *testing.T, db *DB, change func(*checkpoint.Config)) (func() *checkpoint.Ledger, audit.Keys) {
+	t.Helper()
+	private, public, err := audit.NewKey("log.example")
+	require.NoError(t, err)
+	signer, err := audit.ParseSigner(private)
+	require.NoError(t, err)
+	keys, err := audit.ParseKeys(public)
+	require.NoError(t, err)
+	return func() *checkpoint.Ledger {
+		log := NewLog(db, EventsCollection)
+		c := checkpoint.Config{
+			Log: log, Events: log, Store: NewAudit(db), Signer: signer, Clock: time.Now, Logger: slog.New(slog.DiscardHandler),
+		}
+		if change != nil {
+			change(&c)
+		}
+		return checkpoint.New(c)
+	}, keys
+}
+
+// appendTo appends n records to a stream.
+func appendTo(t *testing.T, log *Log, stream string, n int) []event.Record {
+	t.Helper()
+	var head event.Head
+	if r, ok, err := log.Head(t.Context(), stream); err == nil && ok {
+		head = r.HeadOf()
+	}
+	entries := make([]event.Entry, n)
+	for i, r := range audittest.Records(stream, int(head.Version)+n)[head.Version:] {
+		entries[i] = r.Entry
+	}
+	_, records, err := log.Append(t.Context(), stream, head, entries)
+	require.NoError(t, err)
+	return records
+}
+
+func sound(t *testing.T, l *checkpoint.Ledger, keys audit.Keys) *audit.Report {
+	t.Helper()
+	report, err := l.Verify(t.Context(), audit.Options{Keys: keys})
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	return report
+}
+
+func TestCheckpointsFollowTheLog(t *testing.T) {
+	db := connect(t)
+	log := open(t, db)
+	require.NoError(t, Setup(t.Context(), log.RecordedIndexes()))
+	dir := t.TempDir()
+	var clock auditClock
+	var published []string
+	ledger, keys := ledgers(t, db, func(c *checkpoint.Config) {
+		c.Clock, c.Dir = clock.now, dir
+		c.Publish = func(_ context.Context, r event.Record) error { published = append(published, r.Key); return nil }
+	})
+	l := ledger()
+	none, err := l.Create(t.Context(), false)
+	require.NoError(t, err)
+	assert.Zero(t, none.N, "there is nothing to sign")
+	appendTo(t, log, "order-1", 3)
+	appendTo(t, log, "order-2", 2)
+	first, err := l.Create(t.Context(), false)
+	require.NoError(t, err)
+	assert.Equal(t, checkpoint.Created{N: 1, New: true, Size: 2, Leaves: 2, TookMillis: first.TookMillis}, first)
+	same, err := l.Create(t.Context(), false)
+	require.NoError(t, err)
+	assert.False(t, same.New, "the stream of the checkpoints alone is no reason for one")
+	appendTo(t, log, "order-1", 1)
+	second, err := l.Create(t.Context(), false)
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, second.Leaves, "one is of the stream of the checkpoints")
+	assert.Equal(t, []string{"signed/1", "signed/2"}, published)
+	assert.FileExists(t, filepath.Join(dir, "2"))
+
+	// An older version of the service does not store the record time: the daily sweep finds its records.
+	appendTo(t, log, "order-3", 1)
+	_, err = log.events.UpdateMany(t.Context(), bson.D{{Key: "stream", Value: "order-3"}}, bson.D{{Key: "$unset", Value: bson.D{{Key: "recorded", Value: ""}}}})
+	require.NoError(t, err)
+	missed, err := l.Create(t.Context(), false)
+	require.NoError(t, err)
+	assert.False(t, missed.New)
+	clock.ahead.Store(int64(25 * time.Hour))
+	swept, err := l.Create(t.Context(), false)
+	require.NoError(t, err)
+	assert.True(t, swept.New)
+
+	report := sound(t, l, keys)
+	assert.EqualValues(t, 3, report.Checkpoint)
+	assert.EqualValues(t, 2, report.Uncovered, "the last checkpoint's own records")
+	proof, err := l.Prove(t.Context(), "order-1")
+	require.NoError(t, err)
+	assert.Len(t, proof.Events, 4)
+	_, findings, err := proof.Verify(keys)
+	require.NoError(t, err)
+	assert.Empty(t, findings)
+	since, err := l.Verify(t.Context(), audit.Options{Keys: keys, Since: 2})
+	require.NoError(t, err)
+	assert.Empty(t, since.Findings)
+	assert.EqualValues(t, 2, since.Streams)
+
+	// What follows from the leaves is computed again.
+	require.NoError(t, db.Database.Collection(auditTiles).Drop(t.Context()))
+	_, err = ledger().Prove(t.Context(), "order-2")
+	require.NoError(t, err)
+	appendTo(t, log, "order-2", 1)
+	_, err = ledger().Create(t.Context(), false)
+	require.NoError(t, err)
+	sound(t, l, keys)
+}
+
+// stopped fails the appends to a slot, like a process that is killed before them.
+type stopped struct {
+	checkpoint.Log
+	slot string
+}
+
+var errStopped = errors.New("stopped")
+
+func (s stopped) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
+	if strings.HasPrefix(entries[0].Key, s.slot) {
+		return event.Head{}, nil, errStopped
+	}
+	return s.Log.Append(ctx, stream, head, entries)
+}
+
+func TestRacingSignersWithAKill(t *testing.T) {
+	db := connect(t)
+	log := open(t, db)
+	ledger, keys := ledgers(t, db, nil)
+	stop, appended := make(chan struct{}), sync.WaitGroup{}
+	appended.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				appendTo(t, log, []string{"order-1", "order-2", "order-3"}[i%3], 1)
+			}
+		}
+	})
+	var kept []string
+	for round := range 4 {
+		var signers errgroup.Group
+		for i := range 3 {
+			l := ledger()
+			if i == 2 && round%2 == 0 {
+				l = dying(t, db, ledger)
+			}
+			signers.Go(func() error {
+				_, err := l.Create(t.Context(), false)
+				if errors.Is(err, errStopped) {
+					return nil
+				}
+				return err
+			})
+		}
+		require.NoError(t, signers.Wait())
+		list, err := ledger().List(t.Context(), 0, 100)
+		require.NoError(t, err)
+		for i, s := range list {
+			if i < len(kept) {
+				require.Equal(t, kept[i], s.Note, "a signed checkpoint never changes")
+			} else {
+				kept = append(kept, s.Note)
+			}
+		}
+	}
+	close(stop)
+	appended.Wait()
+	require.NotEmpty(t, kept)
+	_, err := ledger().Create(t.Context(), false)
+	require.NoError(t, err)
+	report, err := ledger().Verify(t.Context(), audit.Options{Keys: keys, Kept: kept})
+	require.NoError(t, err)
+	assert.Empty(t, report.Findings)
+}
+
+// dying is a ledger of a process that is killed after it has recorded a checkpoint and before it signs it.
+func dying(t *testing.T, db *DB, like func() *checkpoint.Ledger) *checkpoint.Ledger {
+	t.Helper()
+	return like().With(func(c *checkpoint.Config) { c.Log = stopped{NewLog(db, EventsCollection), "signed/"} })
+}
+
+// replace stores records in place of a stream.
+func replace(t *testing.T, log *Log, stream string, records []event.Record) {
+	t.Helper()
+	_, err := log.events.DeleteMany(t.Context(), bson.D{{Key: "stream", Value: stream}})
+	require.NoError(t, err)
+	docs, err := toDocuments(records)
+	require.NoError(t, err)
+	ids := make(map[string]bool)
+	for _, d := range docs {
+		if ids[d.DocumentID] {
+			d.DocumentID += "b"
+		}
+		ids[d.DocumentID] = true
+		_, err := log.events.InsertOne(t.Context(), d)
+		require.NoError(t, err)
+	}
+}
+
+// TestDamageInTheDatabaseIsNamed damages documents in every way, and verifies the log and its export.
+func TestDamageInTheDatabaseIsNamed(t *testing.T) {
+	db := connect(t)
+	// Without the unique indexes, which would refuse some of the damage.
+	log := NewLog(db, EventsCollection)
+	ledger, keys := ledgers(t, db, nil)
+	l := ledger()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's seed
+	streams := []string{"order-1", "order-2", "payment-1", "sku-tea"}
+	leaves := make(map[string][]audit.Leaf)
+	for range 3 {
+		for _, stream := range streams {
+			records := appendTo(t, log, stream, 1+r.IntN(3))
+			last := records[len(records)-1]
+			leaves[stream] = append(leaves[stream], audit.Leaf{Stream: stream, Version: last.Version, Hash: last.Hash})
+		}
+		_, err := l.Create(t.Context(), true)
+		require.NoError(t, err)
+	}
+	sound(t, l, keys)
+	for _, d := range audittest.Damages {
+		if d.InOrder {
+			continue
+		}
+		stream := streams[r.IntN(len(streams))]
+		records, err := log.Read(t.Context(), stream, 0, 0)
+		require.NoError(t, err)
+		out, want := d.Apply(r, records, leaves[stream])
+		replace(t, log, stream, out)
+		report, err := l.Verify(t.Context(), audit.Options{Keys: keys})
+		require.NoError(t, err)
+		dir := filepath.Join(t.TempDir(), "export")
+		_, _, err = l.Export(t.Context(), dir, nil)
+		require.NoError(t, err)
+		exported, err := audit.VerifyExport(t.Context(), dir, audit.Options{Keys: keys})
+		require.NoError(t, err)
+		for where, findings := range map[string][]audit.Finding{"live": report.Findings, "export": exported.Findings} {
+			if where == "export" && want.Version > int64(len(records)) {
+				assert.Empty(t, findings, "an export ends with the last checkpoint")
+				continue
+			}
+			if assert.Len(t, findings, 1, "%s, %s", d.Name, where) {
+				findings[0].Detail = ""
+				assert.Equal(t, want, findings[0], "%s, %s", d.Name, where)
+			}
+		}
+		replace(t, log, stream, records)
+	}
+	sound(t, l, keys)
+
+	// The end of the log, checkpoint included, is revealed by a note that an auditor has kept.
+	newest, err := l.Get(t.Context(), 3)
+	require.NoError(t, err)
+	records, err := log.Read(t.Context(), audit.Stream, 0, 0)
+	require.NoError(t, err)
+	replace(t, log, audit.Stream, records[:4])
+	report, err := l.Verify(t.Context(), audit.Options{Keys: keys, Kept: []string{newest.Note}})
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(report.Findings, func(f audit.Finding) bool { return f.Kind == audit.Truncated && f.Checkpoint == 3 }), "%v", report.Findings)
+	replace(t, log, audit.Stream, records)
+	_, err = db.Database.Collection(auditLeaves).DeleteMany(t.Context(), bson.D{})
+	require.NoError(t, err)
+	report, err = l.Verify(t.Context(), audit.Options{Keys: keys})
+	require.NoError(t, err)
+	require.NotEmpty(t, report.Findings)
+	assert.Equal(t, audit.Missing, report.Findings[0].Kind, "lost leaves")
+}
