@@ -130,11 +130,6 @@ func (s *flowSagas) Start(_ context.Context, r sagaclient.Request) (saga.View, b
 	return saga.View{}, false, err
 }
 
-func (s *flowSagas) SendFact(_ context.Context, id string, f sagaclient.Fact) error {
-	s.signals = append(s.signals, signal{id, f.Fact.Type, f.Fact})
-	return s.err
-}
-
 func newWorld() *world {
 	w := &world{sagas: &sagas{}, stock: &receiver{}, log: memlog.New(), keys: sealedtest.NewKeys()}
 	w.box = sealed.NewBox(w.keys)
