@@ -5,6 +5,6 @@
 // leaf. Streams are hash chains, so a leaf covers every record of its stream up to its version. The checkpoint covers what a chain alone does not:
 // that a stream ends, exists, or was not written again as a whole.
 //
-// It may import event, internal/{eventlog,fault}, golang.org/x/mod/sumdb and jsontext. Only ReadExport and WriteExport do I/O, on files. Values are safe for
-// concurrent use unless documented otherwise.
+// It may import event, internal/{eventlog,fault}, golang.org/x/{mod/sumdb,sync} and go-json-experiment. Only Writer, VerifyExport, ReadHistory and Resume do
+// I/O, on files. Values are safe for concurrent use unless documented otherwise.
 package audit

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // History are the checkpoints and leaves of a log, verified.
@@ -128,15 +126,6 @@ func (h *History) Since(n int64) (map[string]bool, error) {
 		streams[l.Stream] = true
 	}
 	return streams, nil
-}
-
-// Consistency returns the proof (RFC 6962) that the tree of checkpoint to continues that of checkpoint from.
-func (h *History) Consistency(from, to int64) (tlog.TreeProof, error) {
-	a, b := h.Checkpoints[from], h.Checkpoints[to]
-	if a.N == 0 || b.N == 0 || b.N > h.Trusted.N {
-		return nil, fmt.Errorf("checkpoint %d or %d cannot be verified", from, to)
-	}
-	return tlog.ProveTree(b.Tree.N, a.Tree.N, h.tree)
 }
 
 // sortFindings sorts findings by checkpoint, stream and version.

@@ -317,10 +317,3 @@ func (l *Ledger) saveTree(ctx context.Context, size int64, tree *audit.Tree, lea
 	}
 	return l.cfg.Store.Cover(ctx, covered)
 }
-
-// With returns a Ledger with a changed configuration.
-func (l *Ledger) With(change func(c *Config)) *Ledger {
-	c := l.cfg
-	change(&c)
-	return New(c)
-}
