@@ -25,9 +25,9 @@ const (
 	PaymentPendingDeadline saga.Deadline = "PAYMENT_PENDING_DEADLINE"
 	ShipmentDeadline       saga.Deadline = "SHIPMENT_DEADLINE"
 	DeliveryDeadline       saga.Deadline = "DELIVERY_DEADLINE"
+	ReturnDeadline         saga.Deadline = "RETURN_DEADLINE"
 	// AttentionAfter is how long a dispute of a payment may be open before it needs attention, as a step that is stuck.
 	AttentionAfter saga.Deadline = "ATTENTION_AFTER"
-	ReturnDeadline         saga.Deadline = "RETURN_DEADLINE"
 )
 
 const (
