@@ -114,6 +114,7 @@ func (u *flowUnit) examine(ctx context.Context) error {
 	}
 	var v, atEntry saga.View
 	var listedAt int64
+	worked := !info.Endless
 	for next, err := range u.flow.Views(u.records) {
 		if err != nil {
 			u.damage(StreamFold, next.Version, "%v", err)
@@ -122,7 +123,9 @@ func (u *flowUnit) examine(ctx context.Context) error {
 		if next.Version == u.entry.Version {
 			atEntry = next
 		}
-		if u.flow.Lasts(next.Status) && (listedAt == 0 || next.Status != v.Status) {
+		// The stream of an endless saga may have entries of others only, of which nothing follows: no run has listed it.
+		worked = worked || next.Status == saga.Accepted || next.Attention != nil
+		if worked && u.flow.Lasts(next.Status) && (listedAt == 0 || next.Status != v.Status) {
 			listedAt = next.Version
 		}
 		v = next

@@ -1,10 +1,17 @@
 package reconcile_test
 
 import (
+	"context"
+	"iter"
 	"slices"
+	"strings"
+	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -101,4 +108,50 @@ var latePlants = []plant{
 			})
 			w.skip("late-late", event.PaymentRefunded, latepayment.StepRefund, false)
 		}},
+}
+
+// TestLateEventWithoutConsequenceIsNotListed: an order has ended, and a late cancellation of it changes nothing. Its stream has the record, and no
+// saga runs that would list it. A late saga that has worked must be in the list.
+func TestLateEventWithoutConsequenceIsNotListed(t *testing.T) {
+	w := newWorld(t)
+	v := latepayment.LateRecord{
+		ID: "evt-9", OrderID: "done", EventID: "evt-9", Type: event.OrderCancellationRequested, Status: order.StatusCompleted,
+	}.Entry("corr", now)
+	w.edit("late-done", func([]event.Record) []event.Record {
+		return []event.Record{{Stream: "late-done", Version: 1, Entry: v}}
+	})
+	w.at = w.at.Add(time.Hour)
+	c := w.config()
+	c.FlowList = unlisted{folded{w}}
+	r, err := reconcile.New(c)
+	require.NoError(t, err)
+	report, err := r.Run(t.Context(), reconcile.Options{})
+	require.NoError(t, err)
+	var missing []string
+	for _, f := range report.Findings {
+		if f.Kind == reconcile.ListMissing {
+			missing = append(missing, f.Subject)
+		}
+	}
+	require.Equal(t, []string{"late"}, missing)
+}
+
+// unlisted is a list without late sagas.
+type unlisted struct{ folded }
+
+func (u unlisted) Get(ctx context.Context, stream string) (e readmodel.Order, there bool, err error) {
+	if strings.HasPrefix(stream, event.LateStream("")) {
+		return e, false, nil
+	}
+	return u.folded.Get(ctx, stream)
+}
+
+func (u unlisted) All(ctx context.Context) iter.Seq2[readmodel.Order, error] {
+	return func(yield func(readmodel.Order, error) bool) {
+		for e, err := range u.folded.All(ctx) {
+			if !strings.HasPrefix(e.ID, event.LateStream("")) && !yield(e, err) {
+				return
+			}
+		}
+	}
 }

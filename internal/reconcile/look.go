@@ -30,6 +30,9 @@ type look struct {
 	o Options
 	// streams are the names of what is looked at; nil is everything.
 	streams map[string]bool
+	// lost are the streams for which a first look found lost signals. A second look asks about no others: each costs a query of Temporal's
+	// visibility, of which a namespace has ten per second by default (frontend.namespaceRPS.visibility).
+	lost map[string]bool
 	// now is when the look began.
 	now time.Time
 	// payments and listed are walked beside the orders' streams.

@@ -225,11 +225,15 @@ func (r *Reconciler) confirm(ctx context.Context, o Options, first *look) ([]Fin
 	}
 	var confirmed []Finding
 	for batch := range slices.Chunk(candidates, confirmBatch) {
-		subjects := make(map[string]bool)
+		subjects, lost := make(map[string]bool), make(map[string]bool)
 		for _, f := range batch {
 			subjects[f.at.stream] = true
+			if f.Kind == SignalLost {
+				lost[f.at.stream] = true
+			}
 		}
 		second := newLook(r, o, subjects)
+		second.lost = lost
 		if err := second.run(ctx); err != nil {
 			return nil, err
 		}

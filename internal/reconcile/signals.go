@@ -18,6 +18,9 @@ func (l *look) signals(ctx context.Context) error {
 // lostSignals looks for them in the runs of one saga.
 func (l *look) lostSignals(ctx context.Context, f Flow, id string) error {
 	stream := f.StreamOf(id)
+	if l.streams != nil && !l.lost[stream] {
+		return nil
+	}
 	records, ok, err := l.read(ctx, stream)
 	if err != nil || !ok || len(records) == 0 {
 		// What is damaged, or has recorded nothing, is found elsewhere.

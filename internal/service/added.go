@@ -21,6 +21,7 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/dispute"
 	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -159,7 +160,7 @@ func (l sagaList[S]) Project(ctx context.Context, s S) error {
 var ownStreams = []string{
 	event.OrderStream(""), event.StockStream(""), event.PaymentStream(""), event.RefundsStream(""), event.LateStream(""), event.EarlyStream(""),
 	event.ReconcileStream(""), event.DeadStream(""), event.CustomerStream(""), event.NoticeStream(""), "shortage-", refund.Flow.StreamOf(""),
-	returns.Flow.StreamOf(""),
+	returns.Flow.StreamOf(""), dispute.Flow.StreamOf(""), audit.Stream,
 }
 
 // ownNames are the names of flows of this service that have no table.
