@@ -87,7 +87,7 @@ const (
 	DisputeStepRetried         = "dispute.step_retried"
 	DisputeStepSkipped         = "dispute.step_skipped"
 	DisputeStepSubstituted     = "dispute.step_substituted"
-	AuditCheckpointSigned = "audit.checkpoint_signed"
+	AuditCheckpointSigned      = "audit.checkpoint_signed"
 
 	RefundAccepted            = "refund.accepted"
 	RefundReserved            = "refund.reserved"

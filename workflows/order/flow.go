@@ -27,7 +27,7 @@ const (
 	DeliveryDeadline       saga.Deadline = "DELIVERY_DEADLINE"
 	// AttentionAfter is how long a dispute of a payment may be open before it needs attention, as a step that is stuck.
 	AttentionAfter saga.Deadline = "ATTENTION_AFTER"
-	ReturnDeadline         saga.Deadline = "RETURN_DEADLINE"
+	ReturnDeadline saga.Deadline = "RETURN_DEADLINE"
 )
 
 const (
