@@ -200,7 +200,7 @@ var moneyPlants = []plant{
 	{name: "authorized after it was voided", kind: reconcile.PaymentContradiction, subject: "back", audit: "is authorized after it was voided",
 		plant: func(w *world) { w.add("payment-back", "authorize/again", event.ChargeAuthorized, nil) },
 		also:  []reconcile.Kind{reconcile.AuthorizedTwice, reconcile.AuthorizationLeftOpen}},
-	{name: "a payment without an order", kind: reconcile.PaymentWithoutOrder, subject: "ghost", audit: "payment ghost has no order",
+	{name: "paid but no order", kind: reconcile.PaymentWithoutOrder, subject: "ghost", audit: "payment ghost has no order",
 		plant: func(w *world) {
 			w.streams["payment-ghost"] = w.streams["payment-open"]
 			w.edit("payment-ghost", func(r []event.Record) []event.Record { return r })

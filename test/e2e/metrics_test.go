@@ -105,6 +105,7 @@ func TestMetrics(t *testing.T) {
 		return true
 	}, patience, tick, "want %v and more than 0 of %v, got %s", want, atLeast, lazy(func() string { return relevant(values) }))
 
+	maps.Copy(names, remoteMetrics(t))
 	documented, err := metricsdoc.All()
 	require.NoError(t, err)
 	known := make(map[string]bool)
@@ -136,6 +137,19 @@ func TestMetrics(t *testing.T) {
 	require.Equal(t, "rejected", s.place(harness.NewOrder(sku, 1, "tok_declined")).Status)
 	p.answersDashboards(filepath.Join("..", "..", "deploy", "grafana"))
 	p.evaluatesRules()
+}
+
+// remoteMetrics are the names of the metrics of a service that calls a payment service over HTTP.
+func remoteMetrics(t *testing.T) map[string]bool {
+	s := newStack(t)
+	s.participant(map[string]int64{"tea": 10})
+	s.ownNamespace()
+	require.Equal(t, "completed", s.place(harness.NewOrder("tea", 1, "tok_visa")).Status)
+	_, names, err := s.client.Metrics(s.ctx)
+	require.NoError(t, err)
+	// Only a call that competes with others is refused; internal/metrics tests it.
+	names["ordersaga_remote_inline_refused_total"] = true
+	return names
 }
 
 // lazy is a text that is computed when it is printed.

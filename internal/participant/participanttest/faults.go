@@ -58,14 +58,19 @@ func (f *Faults) Next(fault Fault) {
 
 // Random has every fault happen to one request in so many.
 func (f *Faults) Random(random *rand.Rand, oneIn int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.draw = func(*http.Request) Fault {
+	f.Draw(func() Fault {
 		if n := random.IntN(oneIn); n < int(Delay) {
 			return Fault(n + 1)
 		}
 		return None
-	}
+	})
+}
+
+// Draw has a function say what happens to each request. It is called by one goroutine at a time.
+func (f *Faults) Draw(draw func() Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.draw = func(*http.Request) Fault { return draw() }
 }
 
 // Settle has delayed requests take effect, and the following ones pass.

@@ -66,6 +66,11 @@ func (t *trial[S, P]) holds() error {
 			errs = append(errs, fmt.Errorf("the world is wrong: %w", err))
 		}
 	}
+	if t.world.Audit != nil {
+		if err := t.world.Audit(records); err != nil {
+			errs = append(errs, fmt.Errorf("the audit of the stream: %w", err))
+		}
+	}
 	return errors.Join(errs...)
 }
 

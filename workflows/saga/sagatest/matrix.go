@@ -46,6 +46,8 @@ type World[S, P any] struct {
 	Participants P
 	// Holds reports what is wrong with the world when the saga has ended in a state; nil when everything is as it must be. Optional.
 	Holds func(s S) error
+	// Audit is Holds for what is wrong between the world and the stream of the saga. Optional.
+	Audit func(stream []event.Record) error
 	// Before is called before an event of a journey comes: whatever the event tells has happened then. Optional. It may be called
 	// more than once for the same event.
 	Before func(a Arrival)
@@ -122,7 +124,7 @@ const (
 //     before the saga turns back.
 //   - Events of a flow that is in the event catalog fit their schemas. Every event is published, in the order of the stream but for
 //     repetitions. A cancellation has its answer.
-//   - Holds of the world finds nothing.
+//   - Holds and Audit of the world find nothing.
 //
 // Matrix logs how many cells there are. A cell that fails prints what happened, and the command that runs it alone.
 func Matrix[S, P any](t *testing.T, c Cells[S, P]) {
