@@ -82,8 +82,7 @@ func (s *Service) flows() ([]workers.Flow, error) {
 		},
 		Predecessors: s.sagasOf[refund.Flow.Name],
 	}, &activities.Flow[returns.State, *returns.Participants]{
-		// An attempt of a refund waits for another saga: never inside a workflow task.
-		Recorder: recorder, Table: &returns.Flow, Settings: s.cfg.Timing.Settings(false), List: sagaListOf(s, &returns.Flow),
+		Recorder: recorder, Table: &returns.Flow, Settings: returnSettings(s.cfg.Timing), List: sagaListOf(s, &returns.Flow),
 		Participants: &returns.Participants{
 			Orders: order.Reader{Log: s.stores.log}, Ledger: s.stores.log, Stock: s.returns(),
 			Refunds: refundsOfReturns{s.sagasOf[refund.Flow.Name], s.stores.log},
@@ -103,4 +102,12 @@ func (s *Service) flows() ([]workers.Flow, error) {
 		flows = append(flows, one)
 	}
 	return flows, nil
+}
+
+// returnSettings are the settings of returns. An attempt of a refund waits for another saga: it never runs inside a workflow task, whatever the gate has
+// measured.
+func returnSettings(t order.Timing) saga.Settings {
+	settings := t.Settings(false)
+	settings.Inline = -1
+	return settings
 }
