@@ -64,6 +64,9 @@ func auditCheckpointCommand() *cobra.Command {
 		Use: "checkpoint", Short: "Sign a checkpoint if a stream has changed", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, quietLogger(cmd), service.Parts{Broker: true}, func(ctx context.Context, s *service.Service) error {
+				if err := s.AwaitBroker(ctx); err != nil {
+					return err
+				}
 				created, err := s.Checkpoints().Create(ctx, sweep)
 				if err != nil {
 					return err

@@ -13,6 +13,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/mongo"
 )
 
+// AwaitBroker waits until events can be published. Errors: Unavailable, when the context ends before.
+func (s *Service) AwaitBroker(ctx context.Context) error { return s.publisher.WaitReady(ctx) }
+
 // Checkpoints are the audit checkpoints of the log.
 func (s *Service) Checkpoints() *checkpoint.Ledger {
 	c := checkpoint.Config{

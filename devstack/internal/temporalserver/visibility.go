@@ -138,14 +138,20 @@ func (p *preparingPlugin) CreateDB(
 		}
 		p.writes[store.DatabaseName] = writes
 	}
-	return preparingDB{DB: db, writes: writes}, nil
+	return preparingDB{database: db.(database), writes: writes}, nil
 }
 
 // preparingDB is the plugin's database, but for the writes of rows. All databases of a file share their statements, which live as long as the process, as
 // the plugin's connections do.
 type preparingDB struct {
-	sqlplugin.DB
+	database
 	writes *visibilityWrites
+}
+
+// database is what the server uses a database of the plugin as; it asserts the type.
+type database interface {
+	sqlplugin.DB
+	sqlplugin.AdminDB
 }
 
 // InsertIntoVisibility adds a row, if there is none.
