@@ -50,11 +50,13 @@ func TestExamplesOfRequestsAreAccepted(t *testing.T) {
 				return d, saga.ResolveAnswer{Accepted: true}, nil
 			}
 			f.do(http.MethodPost, "/v1/stock/coffee-500g/receipts", `{"quantity":10}`)
-			target := strings.NewReplacer("{id}", "shop-1", "{sku}", "coffee-500g", "{flow}", "order").Replace(path)
+			target := strings.NewReplacer("{id}", "shop-1", "{sku}", "coffee-500g", "{flow}", "order", "{returnId}", "return-1").Replace(path)
 			a := f.do(method, target, string(body))
 			switch path {
 			case "/v1/sagas/{flow}":
 				require.Equal(t, http.StatusUnprocessableEntity, a.status, "orders are not started there: %s", a.body)
+			case "/v1/orders/{id}/returns/{returnId}/receipts":
+				require.Equal(t, http.StatusNotFound, a.status, "the order has no return: %s", a.body)
 			default:
 				require.Less(t, a.status, 300, "%s %s: %s", method, path, a.body)
 			}

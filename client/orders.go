@@ -87,6 +87,8 @@ type Line struct {
 	Quantity   int64  `json:"quantity"`
 	UnitAmount int64  `json:"unitAmount"`
 	Stocked    bool   `json:"stocked"`
+	// ReturnedQuantity is how many were received by returns.
+	ReturnedQuantity int64 `json:"returnedQuantity,omitempty"`
 }
 
 // PaymentAction is what the payer has to do while the payment waits for it.
@@ -117,6 +119,7 @@ type Links struct {
 	Self    string `json:"self"`
 	Events  string `json:"events"`
 	Refunds string `json:"refunds,omitempty"`
+	Returns string `json:"returns,omitempty"`
 	// Saga is the page in the Temporal Web UI.
 	Saga string `json:"saga,omitempty"`
 	// Resolutions is where interventions are sent.

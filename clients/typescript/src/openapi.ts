@@ -177,6 +177,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orders/{id}/returns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List the returns of an order, oldest first.
+         * @description Returns that were refused are not listed.
+         */
+        get: operations["listReturns"];
+        put?: never;
+        /**
+         * Return goods of an order.
+         * @description The quantities are reserved, and the return is announced to the warehouse by the event return.announced. What is received until RETURN_DEADLINE is refunded and put into stock; the rest can be returned again. No more of a line is returned than was delivered, less other returns and refunds of the line. The return is a saga; it continues if the client disconnects.
+         *     The answer is 202 with the current state of the return, and Location is its path. With Prefer: wait=N it is 201 if the return ends in at most N seconds (60 at most).
+         *     With an id or an Idempotency-Key, the same body returns the same return (Idempotent-Replayed); another body is refused.
+         */
+        post: operations["returnGoods"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/returns/{returnId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+                returnId: string;
+            };
+            cookie?: never;
+        };
+        /** Read a return of an order. */
+        get: operations["getReturn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/returns/{returnId}/receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+                returnId: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report that goods of a return arrived at the warehouse.
+         * @description For warehouses that do not publish the event return.received. Each receipt counts once: with an id or an Idempotency-Key it can be sent again.
+         *     What was not announced, or more than was announced, is recorded as unexpected; it is neither refunded nor restocked.
+         */
+        post: operations["receiveReturn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/attention": {
         parameters: {
             query?: never;
@@ -231,7 +306,7 @@ export interface paths {
         put?: never;
         /**
          * Start a saga.
-         * @description The saga continues if the client disconnects. The flow defines the schema of input; errors point to fields under /input. Flows that cannot be started over REST refuse the request, and so do the flows order and refund: place orders with POST /v1/orders, and request refunds with POST /v1/orders/{id}/refunds.
+         * @description The saga continues if the client disconnects. The flow defines the schema of input; errors point to fields under /input. Flows that cannot be started over REST refuse the request, and so do the flows order, refund and return: place orders with POST /v1/orders, and request refunds and returns with POST /v1/orders/{id}/refunds and POST /v1/orders/{id}/returns.
          *     With an id, the same id and input return the same saga (Idempotent-Replayed), a different input is refused with 409 (conflict), and an Idempotency-Key is ignored. Without an id, the same Idempotency-Key and input return the same saga; a different input is refused with 422 (idempotency_conflict).
          *     With Prefer: wait=N the answer is 201 with the saga as it ended, completed or not, if that takes at most N seconds (60 at most); Preference-Applied confirms it. Otherwise it is 202, with the current state of the saga, and Location is its path.
          */
@@ -461,6 +536,69 @@ export interface paths {
         };
         /** The stock of one SKU. */
         get: operations["getStock"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The inclusion proof of an order.
+         * @description The proof is RFC 6962's, for the newest checkpoint. GET /v1/audit/checkpoints/{n} has its signed note. The leaf is the canonical JSON of hash, stream and version.
+         */
+        get: operations["getOrderAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the signed checkpoints of the event log. */
+        get: operations["listCheckpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/checkpoints/{n}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The number of the checkpoint, from 1.
+                 * @example 1
+                 */
+                n: string;
+            };
+            cookie?: never;
+        };
+        /** The signed note of a checkpoint. */
+        get: operations["getCheckpoint"];
         put?: never;
         post?: never;
         delete?: never;
@@ -805,6 +943,8 @@ export interface components {
             unitAmount: number;
             /** @description Whether the line takes stock. */
             stocked: boolean;
+            /** @description How many came back by returns. Only where refundedAmount is. */
+            returnedQuantity?: number;
         };
         /** @description Notes of the sender about the order: at most 20 keys of 1 to 40 printable characters, with values of at most 500. A key must not be _id, begin with $ or contain a dot. It is returned and published with order.accepted. It must not contain personal data: events are kept forever. */
         Metadata: {
@@ -864,6 +1004,7 @@ export interface components {
                 self: string;
                 events: string;
                 refunds: string;
+                returns: string;
                 /** @description The order in the Temporal Web UI: its page, or, when its ID needs escaping, a list that contains only its workflow. */
                 saga?: string;
             };
@@ -907,6 +1048,50 @@ export interface components {
                 saga?: string;
             };
         };
+        Return: {
+            id: string;
+            orderId: components["schemas"]["Id"];
+            /**
+             * @description completed: what was received is refunded and restocked, as requested. expired: nothing came back in time. refused: nothing is returned; refusal says why.
+             * @enum {string}
+             */
+            status: "announced" | "partly_received" | "received" | "completed" | "expired" | "refused" | "needs_attention";
+            /** @description What is announced; empty until it is reserved. */
+            lines: {
+                line: number;
+                sku: components["schemas"]["Id"];
+                quantity: number;
+                /** @description How many of them came back. */
+                received: number;
+            }[];
+            refund: boolean;
+            restock: boolean;
+            /** @description The reason of the request. */
+            reason: string | null;
+            /** @description The caller who requested it. */
+            by: string | null;
+            /** @description The refund of what was received. */
+            refundId: string | null;
+            /** @description In minor units; null until it is refunded. */
+            refundedAmount: number | null;
+            currency: string | null;
+            /** @description Whether what was received is in stock again. */
+            restocked: boolean;
+            refusal: {
+                /** @description Such as return_exceeds_delivered, return_expired or requested. */
+                reason: string;
+                detail: string | null;
+            } | null;
+            version: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            correlationId: string;
+            links: {
+                self: string;
+                events: string;
+                saga?: string;
+            };
+        };
         Parcel: {
             /** @description null if its events do not name it. */
             parcelId: string | null;
@@ -931,7 +1116,7 @@ export interface components {
         /** @description Every flow has accepted, settling, compensating, needs_attention and the terminal statuses completed, rejected, cancelled and failed; a flow may define others. */
         SagaStatus: string;
         SagaItem: {
-            /** @description The flow: order, late-payment, onboarding, notification, refund, or one that another module adds. */
+            /** @description The flow: order, late-payment, onboarding, notification, refund, return, dispute, or one that another module adds. */
             flow: string;
             id: string;
             status: components["schemas"]["SagaStatus"];
@@ -959,7 +1144,7 @@ export interface components {
             } | null;
         };
         Saga: {
-            /** @description The flow: order, late-payment, onboarding, notification, refund, or one that another module adds. */
+            /** @description The flow: order, late-payment, onboarding, notification, refund, return, dispute, or one that another module adds. */
             flow: string;
             id: string;
             status: components["schemas"]["SagaStatus"];
@@ -1665,6 +1850,7 @@ export interface operations {
                      *         "self": "/v1/orders/0f0e5e0a-54d5-4c29-8a4b-0d6f3fb0a6f2",
                      *         "events": "/v1/orders/0f0e5e0a-54d5-4c29-8a4b-0d6f3fb0a6f2/events",
                      *         "refunds": "/v1/orders/0f0e5e0a-54d5-4c29-8a4b-0d6f3fb0a6f2/refunds",
+                     *         "returns": "/v1/orders/0f0e5e0a-54d5-4c29-8a4b-0d6f3fb0a6f2/returns",
                      *         "saga": "http://127.0.0.1:8233/namespaces/default/workflows/order-0f0e5e0a-54d5-4c29-8a4b-0d6f3fb0a6f2"
                      *       }
                      *     }
@@ -2146,6 +2332,295 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listReturns: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
+                "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All returns. */
+            200: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Return"][];
+                        nextCursor: components["schemas"]["NextCursor"];
+                    };
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    returnGoods: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 255 visible ASCII characters. Requests with the same key and body take effect once; another body is refused. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description wait=N waits at most N seconds (RFC 7240), 60 at most. */
+                Prefer?: components["parameters"]["Prefer"];
+                /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
+                "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lines": [
+                 *         {
+                 *           "line": 1,
+                 *           "quantity": 1
+                 *         }
+                 *       ],
+                 *       "reason": "does not fit"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description The ID of the return; by default a new one, or one derived from the Idempotency-Key. */
+                    id?: components["schemas"]["Id"];
+                    lines: ({
+                        /** @description The position of the line in the order, from 1. Exactly one of line and sku is required. */
+                        line?: number;
+                        /** @description The SKU, if it is on one line only. */
+                        sku?: components["schemas"]["Id"];
+                        quantity: number;
+                    } & (unknown | unknown))[];
+                    /** @description Reason for people. It is published and must not contain personal data. */
+                    reason?: string;
+                    /**
+                     * @description Whether what is received is refunded.
+                     * @default true
+                     */
+                    refund?: boolean;
+                    /**
+                     * @description Whether what is received of stocked lines is put into stock again.
+                     * @default true
+                     */
+                    restock?: boolean;
+                    /** @description Who requests it. Refused if callers are authenticated. */
+                    by?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The return has ended, in time for Prefer. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Preference-Applied": components["headers"]["PreferenceApplied"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Return"];
+                };
+            };
+            /** @description The return is accepted and runs. */
+            202: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Return"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description Less was delivered and can still be returned (return_exceeds_delivered), or nothing was paid (not_refundable). */
+            409: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/return_exceeds_delivered",
+                     *       "title": "Less can still be returned",
+                     *       "status": 409,
+                     *       "detail": "only 1 of line 1 were delivered and can still be returned",
+                     *       "code": "return_exceeds_delivered",
+                     *       "correlationId": "9a9fb1b4-6dcd-4a8e-8a53-3f7a55f3a1de"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getReturn: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
+                "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+                returnId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The return. */
+            200: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Return"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    receiveReturn: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 255 visible ASCII characters. Requests with the same key and body take effect once; another body is refused. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
+                "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+                returnId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lines": [
+                 *         {
+                 *           "line": 1,
+                 *           "quantity": 1
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    /** @description The ID of the receipt. */
+                    id?: components["schemas"]["Id"];
+                    /** @description What arrived; without lines, everything that is missing. */
+                    lines?: ({
+                        /** @description The position of the line in the order, from 1. Exactly one of line and sku is required. */
+                        line?: number;
+                        /** @description The SKU, if it is on one line only. */
+                        sku?: components["schemas"]["Id"];
+                        quantity: number;
+                    } & (unknown | unknown))[];
+                };
+            };
+        };
+        responses: {
+            /** @description The receipt is recorded. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Return"];
+                };
+            };
+            /** @description The receipt will be recorded. */
+            202: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Return"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description The return does not wait for goods. */
+            409: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/return_closed",
+                     *       "title": "The return does not wait for goods",
+                     *       "status": 409,
+                     *       "detail": "the return is completed: it does not wait for goods",
+                     *       "code": "return_closed",
+                     *       "correlationId": "9a9fb1b4-6dcd-4a8e-8a53-3f7a55f3a1de"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
@@ -3004,6 +3479,144 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             501: components["responses"]["StockElsewhere"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getOrderAudit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
+                "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof. verified reports whether it, and the events of the order, are valid for the public keys of the service. */
+            200: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        stream: string;
+                        head: {
+                            version: number;
+                            hash: string;
+                        };
+                        leafIndex: number;
+                        proof: string[];
+                        checkpoint: number;
+                        verified: boolean;
+                    };
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description The order does not exist (not_found), or no checkpoint covers it yet (not_checkpointed). */
+            404: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listCheckpoints: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items in the page. */
+                limit?: components["parameters"]["Limit"];
+                /** @description nextCursor of the previous page. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: {
+                /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
+                "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of checkpoints, oldest first. */
+            200: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            n: number;
+                            /** @description The number of leaves. */
+                            size: number;
+                            rootHash: string;
+                            time: components["schemas"]["Time"];
+                            keyId: string;
+                        }[];
+                        nextCursor: components["schemas"]["NextCursor"];
+                    };
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCheckpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
+                "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /**
+                 * @description The number of the checkpoint, from 1.
+                 * @example 1
+                 */
+                n: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The note, in the form of C2SP tlog-checkpoint. */
+            200: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
     };
