@@ -11,6 +11,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -41,6 +42,8 @@ func TestExamplesOfRequestsAreAccepted(t *testing.T) {
 			}
 			f := newRefundsFixture(t, func(c *api.Config) {
 				orders.log, c.Flows[0].Sagas = c.Log, orders
+				returned := &flowSagas{Definer: &returns.Flow, content: make(map[string]json.RawMessage), log: c.Log}
+				c.Flows = append(c.Flows, api.Flow{Definer: &returns.Flow, Sagas: returned})
 				c.DeadLetters = &letters{detail: letter([]byte("{}"))}
 			})
 			f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelAnswer, error) {
