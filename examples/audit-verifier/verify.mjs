@@ -333,7 +333,7 @@ function main(args) {
   if (json) console.log(JSON.stringify(report));
   else {
     for (const f of report.findings) console.log(`${f.kind}: ${f.checkpoint ? `checkpoint ${f.checkpoint}` : `${f.stream}@${f.version}`}`);
-    console.log(`checkpoint ${report.checkpoint}: ${report.events} events in ${report.streams} streams, ${report.findings.length} damages`);
+    console.log(`checkpoint ${report.checkpoint}: ${report.events} events in ${report.streams} streams, ${report.findings.length} findings`);
   }
   return report.findings.length > 0 ? 1 : 0;
 }

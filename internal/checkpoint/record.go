@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -47,6 +48,9 @@ type signed struct {
 }
 
 // Every checkpoint has two records, at these versions: a checkpoint is recorded only after the previous one is signed.
+// No checkpoint after number maxN has them.
+const maxN = math.MaxInt64 / 2
+
 func recordedAt(n int64) int64 { return 2*n - 1 }
 func signedAt(n int64) int64   { return 2 * n }
 
@@ -105,6 +109,9 @@ func summary(r event.Record) (Summary, error) {
 
 // List returns signed checkpoints, oldest first, after number after; at most limit. Errors: Unavailable.
 func (l *Ledger) List(ctx context.Context, after int64, limit int) ([]Summary, error) {
+	if after > maxN {
+		return nil, nil
+	}
 	records, err := l.cfg.Log.Read(ctx, audit.Stream, signedAt(after), 2*limit)
 	var list []Summary
 	for _, r := range records {
@@ -124,7 +131,8 @@ func (l *Ledger) Get(ctx context.Context, n int64) (Summary, error) {
 		if err != nil {
 			return Summary{}, err
 		}
-		if len(list) > 0 {
+		// If records are missing, this is a later one.
+		if len(list) > 0 && list[0].N == n {
 			return list[0], nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,9 @@ func auditKeyCommand() *cobra.Command {
 	_ = cmd.MarkFlagRequired("out")
 	return cmd
 }
+
+// progressEvery is the least time between two lines about progress.
+const progressEvery = time.Second
 
 // privateMode is the mode of files with private keys.
 const privateMode = 0o600
@@ -146,11 +150,20 @@ func (f auditFlags) options(cmd *cobra.Command) (audit.Options, error) {
 	return o, err
 }
 
-// progressOf prints the number of events and the rate.
+// progressOf prints the number of events and the rate, at most once in progressEvery. The result is safe for concurrent use.
 func progressOf(w io.Writer) func(events int64) {
+	var mu sync.Mutex
 	began := time.Now()
+	printed := began
 	return func(events int64) {
-		fmt.Fprintf(w, "%d events, %.0f a second\n", events, float64(events)/max(time.Since(began).Seconds(), 0.001))
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		if now.Sub(printed) < progressEvery {
+			return
+		}
+		printed = now
+		fmt.Fprintf(w, "%d events, %.0f a second\n", events, float64(events)/now.Sub(began).Seconds())
 	}
 }
 
@@ -163,7 +176,7 @@ func (f auditFlags) verify(cmd *cobra.Command) error {
 		return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
 			if len(f.keys) == 0 {
 				if o.Keys, err = s.AuditKeys(); err != nil {
-					return err
+					return fmt.Errorf("set AUDIT_VERIFIER_KEYS or AUDIT_SIGNING_KEY, or use --key: %w", err)
 				}
 			}
 			report, err := s.Checkpoints().Verify(ctx, o)
@@ -222,9 +235,17 @@ func printAudit(w io.Writer, r *audit.Report) error {
 		}
 		fmt.Fprintln(w)
 	}
-	took := time.Duration(r.TookMillis) * time.Millisecond
-	_, err := fmt.Fprintf(w, "checkpoint %d of %q with %d leaves; %d events in %d streams, %d events after the checkpoint; %d damages; in %s, %.0f events a second\n",
-		r.Checkpoint, r.Origin, r.Leaves, r.Events, r.Streams, r.Uncovered, len(r.Findings), took, float64(r.Events)/max(took.Seconds(), 0.001))
+	against := "there is no checkpoint that is valid"
+	if r.Checkpoint > 0 {
+		against = fmt.Sprintf("against checkpoint %d of %q with %d leaves", r.Checkpoint, r.Origin, r.Leaves)
+	}
+	_, err := fmt.Fprintf(w, "%d findings; %d events in %d streams verified, %s; %d events are newer", len(r.Findings), r.Events, r.Streams, against, r.Uncovered)
+	if took := time.Duration(r.TookMillis) * time.Millisecond; err == nil && took > 0 {
+		_, err = fmt.Fprintf(w, "; in %s, %.0f events a second", took, float64(r.Events)/took.Seconds())
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(w)
+	}
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/audit"
 	"github.com/ordersaga/ordersaga/internal/audit/audittest"
 	"github.com/ordersaga/ordersaga/internal/checkpoint"
+	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
 // auditClock is a clock that a test moves.
@@ -283,6 +285,14 @@ func TestDamageInTheDatabaseIsNamed(t *testing.T) {
 		replace(t, log, stream, records)
 	}
 	sound(t, l, keys)
+
+	for _, n := range []int64{0, 4, math.MaxInt64/2 + 2, math.MaxInt64} {
+		_, err := l.Get(t.Context(), n)
+		require.ErrorIs(t, err, fault.NotFound, "%d", n)
+		list, err := l.List(t.Context(), max(n, 3), 10)
+		require.NoError(t, err)
+		require.Empty(t, list, "%d", n)
+	}
 
 	// The end of the log, checkpoint included, is revealed by a note that an auditor has kept.
 	newest, err := l.Get(t.Context(), 3)

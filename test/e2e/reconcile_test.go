@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"slices"
@@ -135,7 +134,7 @@ func (s *stack) terminate(orderID string) {
 func TestReconcile(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace("RECONCILE_EVERY=1h")
-	s.pauseSchedule()
+	s.pauseSchedule("ordersaga-reconcile")
 	sku := s.sku(100)
 	keep := testenv.Unique("keep")
 	require.NoError(t, s.bus.Keep(keep, "#"))
@@ -189,9 +188,11 @@ func TestReconcile(t *testing.T) {
 
 	// An operator terminates the failing workflow; the schedule repairs the order.
 	s.terminate(failing)
-	result := s.trigger()
+	var result struct{ Violations, Repaired int }
+	details := s.trigger("ordersaga-reconcile", &result)
 	require.Equal(t, 3, result.Violations)
 	require.Equal(t, 1, result.Repaired)
+	require.Contains(t, details, "**3 violations**", "the Web UI shows it")
 	s.deliver(failing)
 	s.settled(failing)
 	found, content = s.reconcileOnce()
@@ -322,12 +323,12 @@ func (s *stack) damagedStock() string {
 	return sku
 }
 
-// pauseSchedule pauses the scheduled reconcile: it runs at the full hour, and would repair a violation that the test has just caused.
-func (s *stack) pauseSchedule() {
+// pauseSchedule pauses a schedule: it runs at the full hour, and would repair a violation that the test has just caused.
+func (s *stack) pauseSchedule(id string) {
 	s.t.Helper()
-	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
+	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, id)
 	require.Eventually(s.t, func() bool {
-		return handle.Pause(s.ctx, client.SchedulePauseOptions{Note: "the test triggers reconcile itself"}) == nil
+		return handle.Pause(s.ctx, client.SchedulePauseOptions{Note: "the test triggers it itself"}) == nil
 	}, patience, 100*time.Millisecond, "the service has made its schedule")
 	require.Eventually(s.t, func() bool {
 		described, err := handle.Describe(s.ctx)
@@ -335,10 +336,10 @@ func (s *stack) pauseSchedule() {
 	}, patience, 100*time.Millisecond, "the schedule rests")
 }
 
-// trigger runs the action of the schedule now and returns its result; this works while the schedule is paused, too.
-func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
+// trigger runs the action of a schedule now, and returns its result and its details in the Web UI; this works while the schedule is paused, too.
+func (s *stack) trigger(id string, result any) (details string) {
 	s.t.Helper()
-	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
+	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, id)
 	described, err := handle.Describe(s.ctx)
 	require.NoError(s.t, err)
 	require.Equal(s.t, time.Hour, described.Schedule.Spec.Intervals[0].Every)
@@ -354,14 +355,13 @@ func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 		workflowID = described.Info.RecentActions[len(described.Info.RecentActions)-1].StartWorkflowResult.WorkflowID
 		return true
 	}, patience, 100*time.Millisecond, "the schedule runs its action")
-	require.True(s.t, strings.HasPrefix(workflowID, "ordersaga-reconcile"), workflowID)
-	require.NoError(s.t, s.temporal.GetWorkflow(s.ctx, workflowID, "").Get(s.ctx, &result))
+	require.True(s.t, strings.HasPrefix(workflowID, id), workflowID)
+	require.NoError(s.t, s.temporal.GetWorkflow(s.ctx, workflowID, "").Get(s.ctx, result))
 	metadata, err := s.temporal.QueryWorkflow(s.ctx, workflowID, "", "__temporal_workflow_metadata")
 	require.NoError(s.t, err)
-	var details sdk.WorkflowMetadata
-	require.NoError(s.t, metadata.Get(&details))
-	require.Contains(s.t, details.GetCurrentDetails(), fmt.Sprintf("**%d violations**", result.Violations), "the Web UI shows it")
-	return result
+	var shown sdk.WorkflowMetadata
+	require.NoError(s.t, metadata.Get(&shown))
+	return shown.GetCurrentDetails()
 }
 
 // TestReconcileReportsNoFalseViolations: orders of all kinds run, and there is no violation.
