@@ -96,7 +96,7 @@ func newEnvironment(ctx context.Context, address string, fast bool, inline time.
 		address: address, namespace: testenv.Unique("matrix"), fast: fast, inline: inline, cache: cache,
 		timing: order.Timing{
 			PaymentPending: time.Minute, Shipment: time.Minute, Delivery: time.Minute,
-			Reserve: time.Minute, Authorize: time.Minute, Attention: 30 * time.Second,
+			Reserve: time.Minute, Authorize: time.Minute, Return: time.Minute, Attention: 30 * time.Second,
 		},
 		taskTimeout: workflowTaskTimeout,
 		log:         memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
