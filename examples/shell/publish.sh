@@ -34,7 +34,7 @@ JSON
 case $answer in
 *'"routed":true'*) echo "$id" ;;
 *)
-  echo "publish.sh: nobody listens to $type: $answer" >&2
+  echo "publish.sh: nothing listens to $type: $answer" >&2
   exit 1
   ;;
 esac

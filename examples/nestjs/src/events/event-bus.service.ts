@@ -52,7 +52,7 @@ export class EventBusService implements OnModuleInit, OnModuleDestroy {
     });
     // The broker hands an unroutable message back before it confirms it.
     if (this.returned.delete(event.id)) {
-      throw new ServiceUnavailableException(`nobody listens to ${type}`);
+      throw new ServiceUnavailableException(`nothing listens to ${type}`);
     }
   }
 }
