@@ -106,7 +106,7 @@ func TestDecodeGolden(t *testing.T) {
 func TestInboundTypesAreFoundByNameAndAlias(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		for _, name := range append([]string{typ.Name}, typ.Aliases...) {
-			e, err := wire.Decode(wire.Message{RoutingKey: name, Body: []byte(`{"id":"e-1","data":{"orderId":"o-1","sku":"A-1","userId":"u-1"}}`)})
+			e, err := wire.Decode(wire.Message{RoutingKey: name, Body: []byte(`{"id":"e-1","data":{"orderId":"o-1","sku":"A-1","userId":"u-1","disputeId":"d-1","returnId":"r-1"}}`)})
 			require.NoError(t, err, name)
 			require.Equal(t, typ.Name, e.Type)
 		}
