@@ -33,6 +33,9 @@ const (
 	leavesPerChunk = 1000
 	// auditBatch is the number of documents per round trip.
 	auditBatch = 1000
+	// ferretBatch is the number of updates per round trip to FerretDB 1: a command keeps a connection to its database for each of them until it ends, and
+	// blocks forever when all 100 are taken.
+	ferretBatch = 10
 	// manyStreams is the number of streams from which all covered heads are read instead.
 	manyStreams = 20_000
 )
@@ -320,7 +323,11 @@ func (a *Audit) set(ctx context.Context, d stateDocument) error {
 
 // bulk writes in batches, in any order. Duplicates are no errors. Errors: Unavailable.
 func (c collection) bulk(ctx context.Context, models []driver.WriteModel, what string) error {
-	for batch := range slices.Chunk(models, auditBatch) {
+	size := auditBatch
+	if c.db.Server == FerretDB1 {
+		size = ferretBatch
+	}
+	for batch := range slices.Chunk(models, size) {
 		err := c.bulkOne(ctx, batch)
 		if err != nil {
 			return unavailable(ctx, err, "%s", what)

@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -228,6 +229,25 @@ func replace(t *testing.T, log *Log, stream string, records []event.Record) {
 		ids[d.DocumentID] = true
 		_, err := log.events.InsertOne(t.Context(), d)
 		require.NoError(t, err)
+	}
+}
+
+// TestHeadsOfManyStreamsAreReplaced: one checkpoint replaces the heads of more streams than FerretDB 1 has connections.
+func TestHeadsOfManyStreamsAreReplaced(t *testing.T) {
+	store := NewAudit(connect(t))
+	covered := make([]checkpoint.Covered, 150)
+	names := make([]string, len(covered))
+	for version := int64(1); version <= 2; version++ {
+		for i := range covered {
+			names[i] = fmt.Sprintf("order-%d", i)
+			covered[i] = checkpoint.Covered{Stream: names[i], Version: version, Index: version*int64(len(covered)) + int64(i)}
+		}
+		require.NoError(t, store.Cover(t.Context(), covered))
+	}
+	found, err := store.Covered(t.Context(), names)
+	require.NoError(t, err)
+	for _, c := range covered {
+		require.Equal(t, c, found[c.Stream])
 	}
 }
 
