@@ -58,13 +58,13 @@ func (s *Service) flows() ([]workers.Flow, error) {
 	}
 	flows := []workers.Flow{
 		&activities.Flow[order.State, *order.Participants]{
-			Recorder: recorder, Table: &order.Flow, Settings: s.settings(),
+			Recorder: recorder, Table: &order.Flow, Settings: s.orderSettings(),
 			Participants: &order.Participants{Stock: s.stock, Gateway: s.gateway, Refunds: s.stores.log},
 			List:         projection{s.stores.orders}, Predecessors: s.sagas,
 			Late: latepayment.Recorder{Log: s.stores.log, Clock: time.Now}.Record,
 		},
 		&activities.Flow[latepayment.State, *latepayment.Participants]{
-			Recorder: recorder, Table: &latepayment.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &latepayment.Flow),
+			Recorder: recorder, Table: &latepayment.Flow, Settings: s.settings(), List: sagaListOf(s, &latepayment.Flow),
 			Participants: &latepayment.Participants{Gateway: s.gateway, Refunds: s.stores.log, Payment: order.Reader{Log: s.stores.log}.Payment},
 		},
 		&shortage.Activities{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
@@ -76,13 +76,13 @@ func (s *Service) flows() ([]workers.Flow, error) {
 		},
 	}
 	flows = append(flows, &activities.Flow[refund.State, *refund.Participants]{
-		Recorder: recorder, Table: &refund.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &refund.Flow),
+		Recorder: recorder, Table: &refund.Flow, Settings: s.refundSettings(), List: sagaListOf(s, &refund.Flow),
 		Participants: &refund.Participants{
 			Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway, Stock: s.returns(),
 		},
 		Predecessors: s.sagasOf[refund.Flow.Name],
 	}, &activities.Flow[returns.State, *returns.Participants]{
-		Recorder: recorder, Table: &returns.Flow, Settings: returnSettings(s.cfg.Timing), List: sagaListOf(s, &returns.Flow),
+		Recorder: recorder, Table: &returns.Flow, Settings: s.returnSettings(), List: sagaListOf(s, &returns.Flow),
 		Participants: &returns.Participants{
 			Orders: order.Reader{Log: s.stores.log}, Ledger: s.stores.log, Stock: s.returns(),
 			Refunds: refundsOfReturns{s.sagasOf[refund.Flow.Name], s.stores.log},
@@ -90,7 +90,7 @@ func (s *Service) flows() ([]workers.Flow, error) {
 		Predecessors: s.sagasOf[returns.Flow.Name],
 	})
 	flows = append(flows, &activities.Flow[dispute.State, *dispute.Participants]{
-		Recorder: recorder, Table: &dispute.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &dispute.Flow),
+		Recorder: recorder, Table: &dispute.Flow, Settings: s.settings(), List: sagaListOf(s, &dispute.Flow),
 		Participants: &dispute.Participants{Orders: order.Reader{Log: s.stores.log}, Refunds: s.stores.log, Gateway: s.gateway},
 		Predecessors: s.sagasOf[dispute.Flow.Name],
 	})
@@ -102,12 +102,4 @@ func (s *Service) flows() ([]workers.Flow, error) {
 		flows = append(flows, one)
 	}
 	return flows, nil
-}
-
-// returnSettings are the settings of returns. An attempt of a refund waits for another saga: it never runs inside a workflow task, whatever the gate has
-// measured.
-func returnSettings(t order.Timing) saga.Settings {
-	settings := t.Settings(false)
-	settings.Inline = -1
-	return settings
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/ordersaga/ordersaga/payment/stripe"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -72,12 +73,26 @@ func newParticipants(c config.Config, s *stores, registry prometheus.Registerer,
 	return p, c.CheckGateway(p.gateway.Traits())
 }
 
-// settings are the timing of orders, and which of their steps run inside workflow tasks.
-func (s *Service) settings() saga.Settings {
+// settings are the timing of a flow, and which of its steps run inside workflow tasks. Those of stock are calls of an external service if one keeps
+// the stock.
+func (s *Service) settings(ofStock ...string) saga.Settings {
 	settings := s.cfg.Timing.Settings(s.gateway.Traits().Fast)
 	if s.warehouse != nil {
-		settings.Slow = []string{order.StepReserve, order.StepCommit}
+		settings.Slow = ofStock
 	}
+	return settings
+}
+
+func (s *Service) orderSettings() saga.Settings {
+	return s.settings(order.StepReserve, order.StepCommit)
+}
+
+func (s *Service) refundSettings() saga.Settings { return s.settings(refund.StepRestock) }
+
+// returnSettings: an attempt of a refund waits for another saga. It never runs inside a workflow task, whatever the gate has measured.
+func (s *Service) returnSettings() saga.Settings {
+	settings := s.settings(returns.StepRestock)
+	settings.Fast, settings.Inline = false, -1
 	return settings
 }
 

@@ -13,6 +13,8 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
+	"github.com/ordersaga/ordersaga/workflows/returns"
 )
 
 // withParticipant is a service whose participants answer traits, from the beginning or once they are up.
@@ -61,7 +63,9 @@ func TestParticipantsAreAskedAtTheStart(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, []string{order.StepReserve, order.StepCommit}, s.settings().Slow)
+			require.Equal(t, []string{order.StepReserve, order.StepCommit}, s.orderSettings().Slow)
+			require.Equal(t, []string{refund.StepRestock}, s.refundSettings().Slow)
+			require.Equal(t, []string{returns.StepRestock}, s.returnSettings().Slow)
 			require.False(t, s.settings().Fast)
 			require.Len(t, s.participantChecks(), 2)
 			for _, check := range s.participantChecks() {
