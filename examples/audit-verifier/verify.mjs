@@ -4,7 +4,7 @@
 //
 //   node verify.mjs --key KEY [--key KEY] [--checkpoint NOTE] [--json] EXPORT_FOLDER | PROOF_FILE
 //
-// KEY is a public key or a file with keys. The exit code is 0 if nothing is wrong, 1 if there is damage, and 2 for other errors.
+// KEY is a public key of the log or of a witness, or a file with keys. The exit code is 0 if nothing is wrong, 1 if there is damage, and 2 for other errors.
 import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,11 +30,11 @@ function parseKeys(text) {
   const keys = text.split(/\s+/).filter(Boolean).map((line) => {
     const [, name, id, encoded] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(line) ?? [];
     const key = Buffer.from(encoded ?? '', 'base64');
-    if (key.length !== 33 || key[0] !== 1 || sha256(name, '\n', key).readUInt32BE() !== parseInt(id, 16)) throw new Error(`${line} is not a public key`);
+    if (key.length !== 33 || (key[0] !== 1 && key[0] !== 4) || sha256(name, '\n', key).readUInt32BE() !== parseInt(id, 16)) throw new Error(`${line} is not a public key`);
     const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), key.subarray(1)]);
-    return { name, id: parseInt(id, 16), key: createPublicKey({ key: der, format: 'der', type: 'spki' }) };
+    return { name, id: parseInt(id, 16), isWitness: key[0] === 4, key: createPublicKey({ key: der, format: 'der', type: 'spki' }) };
   });
-  if (keys.length === 0) throw new Error('a public key is required');
+  if (keys.every((k) => k.isWitness)) throw new Error('a public key of the log is required');
   return keys;
 }
 
@@ -48,19 +48,31 @@ function openNote(signed, keys) {
   const lines = signed.slice(split + 2, -1).split('\n');
   const parts = noteText.exec(text);
   let valid = false;
+  const witnesses = new Set();
   for (const line of lines) {
     const [, name, encoded] = /^\u2014 ([^ ]+) ([A-Za-z0-9+/=]+)$/.exec(line) ?? [];
     const signature = Buffer.from(encoded ?? '', 'base64');
     if (signature.length < 5) throw new Error('a signature is malformed');
     const key = keys.find((k) => k.name === name && k.id === signature.readUInt32BE());
     if (!key) continue;
-    if (!verifySignature(null, Buffer.from(text), key.key, signature.subarray(4))) throw new Error('a signature is wrong');
-    valid ||= parts !== null && parts[1] === name;
+    const time = key.isWitness ? 8 : 0; // bytes before the signature of a witness
+    if (signature.length < 4 + time) throw new Error('a signature is malformed');
+    const message = key.isWitness ? `cosignature/v1\ntime ${signature.readBigUInt64BE(4)}\n${text}` : text;
+    if (!verifySignature(null, Buffer.from(message), key.key, signature.subarray(4 + time))) throw new Error('a signature is wrong');
+    if (key.isWitness) witnesses.add(key);
+    else valid ||= parts !== null && parts[1] === name;
   }
   if (!valid) throw new Error('no key of the log has signed the note');
   const [, origin, size, root, n, time] = parts;
   if (!isTime(time) || Buffer.from(root, 'base64').toString('base64') !== root) throw new Error('the note is malformed');
-  return { n: Number(n), origin, size: Number(size), root };
+  return { n: Number(n), origin, size: Number(size), root, text, isCosigned: keys.every((k) => !k.isWitness || witnesses.has(k)) };
+}
+
+// openCosigned is openNote of a note that every witness must have cosigned.
+function openCosigned(signed, keys) {
+  const c = openNote(signed, keys);
+  if (!c.isCosigned) throw new Error(`a witness has not cosigned checkpoint ${c.n}`);
+  return c;
 }
 
 const isTime = (text) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString() === text;
@@ -102,6 +114,30 @@ function includes(leaf, index, size, proof, root) {
     [fn, sn] = [Math.floor(fn / 2), Math.floor(sn / 2)];
   }
   return sn === 0 && hash.toString('base64') === root;
+}
+
+// continues verifies a consistency proof (RFC 9162, section 2.1.4.2).
+function continues(older, newer, proof) {
+  if (older.size === newer.size) return proof.length === 0 && older.root === newer.root;
+  if (proof.length === 0) return false;
+  const path = proof.map((step) => Buffer.from(step, 'base64'));
+  if (path.some((step) => step.length !== 32)) return false;
+  let [fn, sn] = [older.size - 1, newer.size - 1];
+  const up = () => { [fn, sn] = [Math.floor(fn / 2), Math.floor(sn / 2)]; };
+  while (fn % 2 === 1) up();
+  if (fn === 0) path.unshift(Buffer.from(older.root, 'base64')); // the size is a power of two
+  let [before, after] = [path[0], path[0]];
+  for (const step of path.slice(1)) {
+    if (sn === 0) return false;
+    if (fn % 2 === 1 || fn === sn) {
+      [before, after] = [node(step, before), node(step, after)];
+      while (fn % 2 === 0 && fn !== 0) up();
+    } else {
+      after = node(after, step);
+    }
+    up();
+  }
+  return sn === 0 && before.toString('base64') === older.root && after.toString('base64') === newer.root;
 }
 
 function parseLeaf(line) {
@@ -261,7 +297,7 @@ function verifyHistory(dir, keys, kept, findings) {
     opened.push(c);
     last = c;
   });
-  const keptNote = kept && openNote(kept, keys);
+  const keptNote = kept && openCosigned(kept, keys);
   const root = roots(leaves, [...opened.map((c) => c.size), ...(keptNote ? [keptNote.size] : [])]);
   let trusted = { n: 0, size: 0 };
   for (const c of opened) {
@@ -274,6 +310,7 @@ function verifyHistory(dir, keys, kept, findings) {
     break;
   }
   if (last.n === notes.length && (leaves.length > last.size || (leaves.length === last.size && !complete))) found('inserted', last.n);
+  if (!keptNote && last.n > 0 && !last.isCosigned) found('changed', last.n);
   if (keptNote && keptNote.size > trusted.size) found('truncated', keptNote.n);
   else if (keptNote && (root.get(keptNote.size) !== keptNote.root || keptNote.origin !== trusted.origin)) found('forked', keptNote.n);
   return { trusted, leaves: leaves.slice(0, trusted.size) };
@@ -304,10 +341,23 @@ function verifyExport(dir, keys, kept) {
   return { checkpoint: trusted.n, streams: streams.size, events: records.length, findings };
 }
 
-function verifyProof(path, keys) {
+function verifyProof(path, keys, kept) {
   const proof = JSON.parse(readFileSync(path, 'utf8'));
-  if (proof.format !== 'ordersaga-audit-proof/v1') throw new Error(`the format is ${proof.format}`);
-  const c = openNote(proof.checkpoint, keys);
+  const isConsistency = proof.format === 'ordersaga-audit-consistency/v1';
+  if (!isConsistency && proof.format !== 'ordersaga-audit-proof/v1') throw new Error(`the format is ${proof.format}`);
+  const c = kept ? openNote(proof.checkpoint, keys) : openCosigned(proof.checkpoint, keys);
+  const of = [c];
+  if (isConsistency) {
+    const older = openNote(proof.older, keys);
+    const isLater = (older.n < c.n && older.size < c.size) || older.text === c.text;
+    if (!isLater || older.origin !== c.origin || !continues(older, c, proof.proof ?? [])) {
+      throw new Error(`checkpoint ${c.n} does not continue checkpoint ${older.n}`);
+    }
+    of.push(older);
+  }
+  const keptText = kept && openCosigned(kept, keys).text;
+  if (kept && of.every((note) => note.text !== keptText)) throw new Error('the proof is not of the checkpoint that was kept');
+  if (isConsistency) return { checkpoint: c.n, streams: 0, events: 0, findings: [] };
   if (!parseLeaf(leafBytes(proof.leaf))) throw new Error('the leaf is malformed');
   if (!(proof.leafIndex >= 0 && proof.leafIndex < c.size && includes(proof.leaf, proof.leafIndex, c.size, proof.proof ?? [], c.root))) {
     throw new Error(`the leaf is not in checkpoint ${c.n}`);
@@ -328,7 +378,7 @@ function main(args) {
     else path = args[i];
   }
   const known = parseKeys(keys);
-  const report = statSync(path).isDirectory() ? verifyExport(path, known, kept) : verifyProof(path, known);
+  const report = statSync(path).isDirectory() ? verifyExport(path, known, kept) : verifyProof(path, known, kept);
   report.findings.sort((a, b) => (a.checkpoint ?? 0) - (b.checkpoint ?? 0) || compareText(a.stream ?? '', b.stream ?? '') || (a.version ?? 0) - (b.version ?? 0));
   if (json) console.log(JSON.stringify(report));
   else {

@@ -2,15 +2,13 @@ package audit_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,30 +153,70 @@ func TestKeysRotateWithOverlap(t *testing.T) {
 }
 
 func TestWitnessesCosign(t *testing.T) {
-	signer, key := newSigner(t, "log.example")
-	c := audit.Checkpoint{N: 1, Origin: "log.example", Tree: tlog.Tree{N: 1}, Time: time.Unix(0, 0).UTC()}
-	signed, err := signer.Sign(c)
-	require.NoError(t, err)
-	public, private, err := ed25519.GenerateKey(nil)
-	require.NoError(t, err)
-	typed := append([]byte{4}, public...)
-	sum := sha256.Sum256(append([]byte("witness.example\n"), typed...))
-	id := binary.BigEndian.Uint32(sum[:])
-	witness := fmt.Sprintf("witness.example+%08x+%s", id, base64.StdEncoding.EncodeToString(typed))
-	at := uint64(1_700_000_000)
-	sig := ed25519.Sign(private, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", at, c.Text()))
-	blob := append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, id), at), sig...)
-	cosigned := signed + "— witness.example " + base64.StdEncoding.EncodeToString(blob) + "\n"
-	o, err := keysOf(t, key+witness).Open(cosigned)
+	r := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // a test's seed
+	log := audittest.NewLog(r, "log.example", 10, 3)
+	witness, cosign := audittest.NewWitness("witness.example")
+	known, both := keysOf(t, log.Key), keysOf(t, log.Key+"\n"+witness)
+	cosigned := cosign(log.Notes[1])
+	o, err := both.Open(cosigned)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"witness.example"}, o.Witnesses)
-	_, err = keysOf(t, key+witness).Open(signed)
-	require.ErrorContains(t, err, "witness.example")
-	blob[20] ^= 1
-	_, err = keysOf(t, key+witness).Open(signed + "— witness.example " + base64.StdEncoding.EncodeToString(blob) + "\n")
-	assert.ErrorAs(t, err, new(*note.InvalidSignatureError))
-	_, err = keysOf(t, key).Open(cosigned)
-	assert.NoError(t, err, "unknown witnesses are ignored")
+	_, foreign := audittest.NewWitness("witness.example")
+	_, err = both.Open(foreign(log.Notes[1]))
+	require.NoError(t, err, "a signature of an unknown key is ignored")
+	wrong := log.Notes[1] + strings.SplitAfter(cosign(log.Notes[0]), "\n\n")[1]
+	wrong = wrong[:len(log.Notes[1])] + wrong[strings.LastIndex(wrong, "— witness"):]
+	_, err = both.Open(wrong)
+	require.ErrorAs(t, err, new(*note.InvalidSignatureError))
+	_, err = known.Open(wrong)
+	require.NoError(t, err, "unknown witnesses are ignored")
+
+	h, err := audit.VerifyHistory(both, log.Notes, log.Leaves, true)
+	require.NoError(t, err)
+	require.Len(t, h.Findings, 1, "the newest note is not cosigned")
+	assert.EqualValues(t, 3, h.Findings[0].Checkpoint)
+	notes := []string{log.Notes[0], log.Notes[1], cosign(log.Notes[2])}
+	for _, kept := range [][]string{nil, {cosigned}} {
+		h, err = audit.VerifyHistory(both, notes, log.Leaves, true, kept...)
+		require.NoError(t, err)
+		assert.Empty(t, h.Findings)
+		notes = log.Notes
+	}
+	_, err = audit.VerifyHistory(both, log.Notes, log.Leaves, true, log.Notes[1])
+	assert.ErrorContains(t, err, "witness.example")
+}
+
+func TestCheckpointsAreConsistent(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		seed := rapid.Uint64().Draw(rt, "seed")
+		r := rand.New(rand.NewPCG(seed, 9)) //nolint:gosec // a test's seed
+		const n = 3
+		log, other := audittest.NewLog(r, "log.example", 5, n), audittest.NewLog(r, "log.example", 5, n)
+		keys := keysOf(t, log.Key)
+		valid := func(c audit.Consistency, kept ...string) error {
+			text, err := json.Marshal(c)
+			require.NoError(rt, err)
+			_, err = audit.VerifyProof(text, audit.Options{Keys: keys, Kept: kept})
+			return err
+		}
+		for older := 1; older <= n; older++ {
+			proof, err := log.Consistency(older)
+			require.NoError(rt, err)
+			require.NoError(rt, valid(proof))
+			require.NoError(rt, valid(proof, log.Notes[older-1]))
+			require.NoError(rt, valid(proof, log.Notes[n-1]))
+			if older < n {
+				require.Error(rt, valid(proof, log.Notes[older%(n-1)]), "another checkpoint was kept")
+				proof.Older, proof.Checkpoint = proof.Checkpoint, proof.Older
+				require.Error(rt, valid(proof), "swapped")
+				proof.Older, proof.Checkpoint = log.Notes[older%(n-1)], log.Notes[n-1]
+				require.Error(rt, valid(proof), "another older checkpoint")
+			}
+			foreign, err := other.Consistency(older)
+			require.NoError(rt, err)
+			require.Error(rt, valid(foreign), "of another log")
+		}
+	})
 }
 
 func TestStreamDamageIsNamed(t *testing.T) {

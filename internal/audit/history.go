@@ -20,7 +20,8 @@ type History struct {
 }
 
 // VerifyHistory verifies the signed notes of checkpoints 1 to n, the leaves, and what an auditor has kept. A note that is missing is empty. Complete
-// is false if a leaf after these is not readable. Kept are signed notes of the same log from another source, such as an earlier visit.
+// is false if a leaf after these is not readable. Kept are signed notes of the same log from another source, such as an earlier visit. Every witness must
+// have cosigned them; without them, the newest note.
 func VerifyHistory(keys Keys, notes []string, leaves []Leaf, complete bool, kept ...string) (*History, error) {
 	tree, err := Grow(0, nil, leaves)
 	if err != nil {
@@ -60,6 +61,11 @@ func VerifyHistory(keys Keys, notes []string, leaves []Leaf, complete bool, kept
 	if last.N == int64(len(notes)) && (tree.N > last.Tree.N || tree.N == last.Tree.N && !complete) {
 		h.found(Inserted, last.N, "there are leaves after those of the last checkpoint")
 	}
+	if last.N > 0 && len(kept) == 0 {
+		if err := keys.cosigned(last); err != nil {
+			h.found(Changed, last.N, "%v", err)
+		}
+	}
 	for _, signed := range kept {
 		if err := h.keeps(keys, signed); err != nil {
 			return nil, err
@@ -91,7 +97,7 @@ func (h *History) agrees(o Opened, complete bool) (bool, error) {
 
 // keeps checks that the history contains a checkpoint that an auditor has kept. The error is about its signature.
 func (h *History) keeps(keys Keys, signed string) error {
-	o, err := keys.Open(signed)
+	o, err := keys.openCosigned(signed)
 	if err != nil {
 		return err
 	}

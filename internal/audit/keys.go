@@ -134,8 +134,8 @@ type Opened struct {
 	KeyIDs, Witnesses []string
 }
 
-// Open verifies a signed note: at least one key of the log has signed it, and every witness of k. Unknown signatures are ignored. Errors: Malformed;
-// Invalid if a signature is missing or wrong.
+// Open verifies a signed note: at least one key of the log has signed it, and every signature of a known key is right. Unknown signatures are ignored.
+// Errors: Malformed; Invalid if a signature is missing or wrong.
 func (k Keys) Open(signed string) (Opened, error) {
 	n, err := note.Open([]byte(signed), note.VerifierList(slices.Concat(k.log, k.witnesses)...))
 	if err != nil {
@@ -157,12 +157,26 @@ func (k Keys) Open(signed string) (Opened, error) {
 	if len(o.KeyIDs) == 0 {
 		return Opened{}, fault.New(fault.Invalid, "checkpoint %d of %q is not signed by a key of the log", c.N, c.Origin)
 	}
+	return o, nil
+}
+
+// cosigned checks that every witness of k has cosigned a note. Errors: Invalid.
+func (k Keys) cosigned(o Opened) error {
 	for _, w := range k.witnesses {
 		if !slices.Contains(o.Witnesses, w.Name()) {
-			return Opened{}, fault.New(fault.Invalid, "checkpoint %d has no cosignature of witness %s", c.N, w.Name())
+			return fault.New(fault.Invalid, "checkpoint %d has no cosignature of witness %s", o.N, w.Name())
 		}
 	}
-	return o, nil
+	return nil
+}
+
+// openCosigned is Open of a note that every witness of k must have cosigned.
+func (k Keys) openCosigned(signed string) (Opened, error) {
+	o, err := k.Open(signed)
+	if err == nil {
+		err = k.cosigned(o)
+	}
+	return o, err
 }
 
 // witness verifies cosignatures: C2SP tlog-cosignature, cosignature/v1.

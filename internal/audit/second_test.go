@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -101,9 +102,29 @@ func TestSecondVerifierAgrees(t *testing.T) {
 		require.NotEmpty(t, agree("random bytes", dir, log))
 	}
 
+	// Proofs, with the key of the log alone, and with a witness.
+	witness, cosign := audittest.NewWitness("witness.example")
+	kept := filepath.Join(t.TempDir(), "kept")
+	path := filepath.Join(t.TempDir(), "proof.json")
+	agreeOn := func(name string, proof any, sound bool, key, note string) {
+		text, err := json.MarshalIndent(proof, "", " ")
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		o, args := audit.Options{Keys: keysOf(t, key)}, []string{"--key", key, path}
+		if note != "" {
+			require.NoError(t, os.WriteFile(kept, []byte(note), 0o600))
+			o.Kept, args = []string{note}, append(args, "--checkpoint", kept)
+		}
+		ours, err := audit.VerifyProof(text, o)
+		theirs, theirErr := second(t, args...)
+		assert.Equal(t, err == nil, theirErr == nil, "%s: %v, %v", name, err, theirErr)
+		if err == nil && theirErr == nil {
+			assert.Equal(t, withoutDetails(ours.Findings), withoutDetails(theirs), name)
+		}
+		assert.Equal(t, sound, err == nil && len(ours.Findings) == 0, name)
+	}
 	proof, err := log.Prove(log.Pick(r, 3))
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "proof.json")
 	for name, change := range map[string]func(p *audit.Proof){
 		"sound":           func(*audit.Proof) {},
 		"shorter":         func(p *audit.Proof) { p.Events = p.Events[:len(p.Events)-1] },
@@ -112,14 +133,37 @@ func TestSecondVerifierAgrees(t *testing.T) {
 	} {
 		changed := proof
 		change(&changed)
-		text, err := json.MarshalIndent(changed, "", " ")
+		agreeOn(name, changed, name == "sound", log.Key, "")
+	}
+	cosigned := proof
+	cosigned.Checkpoint = cosign(cosigned.Checkpoint)
+	agreeOn("not cosigned", proof, false, log.Key+"\n"+witness, "")
+	agreeOn("cosigned", cosigned, true, log.Key+"\n"+witness, "")
+	cosigned.Checkpoint = proof.Checkpoint + strings.TrimPrefix(cosign(log.Notes[0]), log.Notes[0])
+	agreeOn("a cosignature of another note", cosigned, false, log.Key+"\n"+witness, "")
+	for n := 1; n <= len(log.Notes); n++ {
+		c, err := log.Consistency(n)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(path, text, 0o600))
-		_, ours, err := changed.Verify(keysOf(t, log.Key))
-		theirs, theirErr := second(t, "--key", log.Key, path)
-		assert.Equal(t, err == nil, theirErr == nil, name)
-		if err == nil {
-			assert.Equal(t, withoutDetails(ours), withoutDetails(theirs), name)
+		agreeOn("consistent", c, true, log.Key, log.Notes[n-1])
+		agreeOn("the older one is cosigned", c, true, log.Key+"\n"+witness, cosign(log.Notes[n-1]))
+		agreeOn("another one was kept", c, n%4+1 == len(log.Notes), log.Key, log.Notes[n%4])
+		c.Older = log.Notes[n%4]
+		agreeOn("another older one", c, false, log.Key, "")
+	}
+	require.NoError(t, log.Export(dir, nil))
+	for _, note := range []string{"", cosign(log.Notes[1])} {
+		if note != "" {
+			require.NoError(t, os.WriteFile(kept, []byte(note), 0o600))
 		}
+		args, o := []string{"--key", log.Key, "--key", witness, dir}, audit.Options{Keys: keysOf(t, log.Key+"\n"+witness)}
+		if note != "" {
+			args, o.Kept = append(args, "--checkpoint", kept), []string{note}
+		}
+		ours, err := audit.VerifyExport(t.Context(), dir, o)
+		require.NoError(t, err)
+		theirs, err := second(t, args...)
+		require.NoError(t, err)
+		assert.Equal(t, withoutDetails(ours.Findings), withoutDetails(theirs))
+		assert.Equal(t, note != "", len(theirs) == 0)
 	}
 }

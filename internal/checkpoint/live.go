@@ -280,7 +280,7 @@ func (l *Ledger) Prove(ctx context.Context, stream string) (audit.Proof, error) 
 	if int64(len(records)) < covered.Version {
 		return audit.Proof{}, fault.Missing("version %d of stream %s was not found", len(records)+1, stream)
 	}
-	tree, err := l.tree(ctx, body{N: newest.N, Size: newest.Size, RootHash: newest.RootHash, Time: format(newest.Time)})
+	tree, err := l.tree(ctx, newest.body())
 	if err != nil {
 		return audit.Proof{}, err
 	}
@@ -290,4 +290,23 @@ func (l *Ledger) Prove(ctx context.Context, stream string) (audit.Proof, error) 
 	}
 	head := records[len(records)-1]
 	return audit.NewProof(audit.Leaf{Stream: stream, Version: head.Version, Hash: head.Hash}, covered.Index, path, newest.Note, records)
+}
+
+// ProveConsistency returns the proof that the newest signed checkpoint continues checkpoint n. Errors: NotFound, Unavailable.
+func (l *Ledger) ProveConsistency(ctx context.Context, n int64) (audit.Consistency, error) {
+	older, err := l.Get(ctx, n)
+	if err != nil {
+		return audit.Consistency{}, err
+	}
+	newest, err := l.last(ctx)
+	if err != nil {
+		return audit.Consistency{}, err
+	}
+	tree, err := l.tree(ctx, newest.body())
+	if err != nil {
+		return audit.Consistency{}, err
+	}
+	proof, err := tlog.ProveTree(newest.Size, older.Size, tree)
+	return audit.Consistency{Format: audit.ConsistencyFormat, Older: older.Note, Checkpoint: newest.Note, Proof: proof},
+		fault.Wrap(err, fault.Corrupt, "prove checkpoint %d", n)
 }

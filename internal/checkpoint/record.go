@@ -98,6 +98,10 @@ type Summary struct {
 	Time                  time.Time
 }
 
+func (s Summary) body() body {
+	return body{N: s.N, Size: s.Size, RootHash: s.RootHash, Time: format(s.Time)}
+}
+
 func summary(r event.Record) (Summary, error) {
 	d, err := event.Decode[signed](r.Event)
 	if err != nil {

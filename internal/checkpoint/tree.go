@@ -23,7 +23,7 @@ func (l *Ledger) tree(ctx context.Context, b body) (tlog.HashReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	stored := tlog.TileHashReader(c.Tree, &tiles{ctx, l.cfg.Store})
+	stored := tlog.TileHashReader(c.Tree, &tiles{ctx, l.cfg.Store, make(map[string][]byte)})
 	// The tiles at the right edge are those of which the next leaves need hashes.
 	if _, err := tlog.TreeHash(c.Tree.N, stored); err == nil {
 		return stored, nil
@@ -67,28 +67,42 @@ func (l *Ledger) allLeaves(ctx context.Context, n int64) ([]audit.Leaf, error) {
 	return leaves, nil
 }
 
-// tiles implements tlog.TileReader for one call.
+// tiles implements tlog.TileReader for one tree, and reads each tile once.
 type tiles struct {
 	ctx   context.Context //nolint:containedctx // tlog.TileReader has no context
 	store Store
+	// verified has the tiles that were read, by path.
+	verified map[string][]byte
 }
 
-func (*tiles) Height() int                     { return tileHeight }
-func (*tiles) SaveTiles([]tlog.Tile, [][]byte) {}
+func (*tiles) Height() int { return tileHeight }
 
-// ReadTiles returns the tiles; of a partial one that is lost, the beginning of a larger one.
-func (t *tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
-	paths := make([]string, len(wanted))
-	for i, w := range wanted {
-		paths[i] = w.Path()
+// SaveTiles implements tlog.TileReader. The tiles are verified against the root.
+func (t *tiles) SaveTiles(read []tlog.Tile, data [][]byte) {
+	for i, tile := range read {
+		t.verified[tile.Path()] = data[i]
 	}
-	found, err := t.store.Tiles(t.ctx, paths)
+}
+
+// ReadTiles implements tlog.TileReader.
+func (t *tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
+	var unread []string
+	for _, w := range wanted {
+		if path := w.Path(); t.verified[path] == nil {
+			unread = append(unread, path)
+		}
+	}
+	found, err := t.store.Tiles(t.ctx, unread)
 	if err != nil {
 		return nil, err
 	}
 	data := make([][]byte, len(wanted))
-	for i, path := range paths {
-		if data[i] = found[path]; data[i] == nil {
+	for i, w := range wanted {
+		path := w.Path()
+		if data[i] = t.verified[path]; data[i] == nil {
+			data[i] = found[path]
+		}
+		if data[i] == nil {
 			return nil, fault.New(fault.NotFound, "tile %s is lost", path)
 		}
 	}

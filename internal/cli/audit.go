@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -116,8 +115,8 @@ keys are read, and no settings.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.dir, "export", "", "folder of an export to verify instead of the log")
 	flags.StringVar(&f.proof, "proof", "", "file of a proof to verify instead of the log")
-	flags.StringArrayVar(&f.keys, "key", nil, "public key of the log or of a witness that must have cosigned, or a file with such keys (default AUDIT_VERIFIER_KEYS and AUDIT_SIGNING_KEY)")
-	flags.StringVar(&f.kept, "checkpoint", "", "file with a signed checkpoint that you have kept: the log must still contain it")
+	flags.StringArrayVar(&f.keys, "key", nil, "public key of the log, or of a witness that must have cosigned the kept checkpoint or else the newest, or a file with such keys (default AUDIT_VERIFIER_KEYS and AUDIT_SIGNING_KEY)")
+	flags.StringVar(&f.kept, "checkpoint", "", "file with a signed checkpoint that you have kept: the log must still contain it, a proof must be of it")
 	flags.Int64Var(&f.since, "since", 0, "number of a checkpoint: verify only streams that changed after it, and that later checkpoints continue it")
 	flags.StringVar(&f.state, "state", "", "file that remembers what is verified, to continue after an interruption")
 	jsonFlag(cmd, &f.asJSON, "print the report as JSON")
@@ -194,17 +193,8 @@ func (f auditFlags) verify(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var p audit.Proof
-	if err := json.Unmarshal(text, &p); err != nil {
-		return fmt.Errorf("%s is not a proof: %w", f.proof, err)
-	}
-	opened, findings, err := p.Verify(o.Keys)
-	if err != nil {
-		return err
-	}
-	report := &audit.Report{Checkpoint: opened.N, Origin: opened.Origin, Root: opened.Hash.String(), Leaves: opened.Tree.N, Findings: append([]audit.Finding{}, findings...)}
-	report.Streams, report.Events = 1, int64(len(p.Events))
-	return f.print(cmd, report, nil)
+	report, err := audit.VerifyProof(text, o)
+	return f.print(cmd, report, err)
 }
 
 func (f auditFlags) print(cmd *cobra.Command, report *audit.Report, err error) error {
@@ -266,11 +256,27 @@ func auditExportCommand() *cobra.Command {
 }
 
 func auditProveCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "prove ORDER", Short: "Print a proof of the events of an order, which anyone verifies with the public key", Args: cobra.ExactArgs(1),
+	var since int64
+	cmd := &cobra.Command{
+		Use: "prove {ORDER | --since N}", Short: "Print a proof of the events of an order, or that the newest checkpoint continues an older one",
+		Long: "Print a proof, which anyone verifies with the public key: of the events of an order, or that the newest checkpoint continues checkpoint N.",
+		Example: `  ordersaga audit prove shop-1001 > proof.json
+  ordersaga audit prove --since 7 > consistency.json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("since") {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
-				proof, err := s.Checkpoints().Prove(ctx, event.OrderStream(args[0]))
+				var proof any
+				var err error
+				if len(args) == 0 {
+					proof, err = s.Checkpoints().ProveConsistency(ctx, since)
+				} else {
+					proof, err = s.Checkpoints().Prove(ctx, event.OrderStream(args[0]))
+				}
 				if err != nil {
 					return err
 				}
@@ -278,4 +284,6 @@ func auditProveCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().Int64Var(&since, "since", 0, "number of an older checkpoint")
+	return cmd
 }

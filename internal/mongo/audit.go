@@ -231,9 +231,26 @@ type headDocument struct {
 
 // Cover implements checkpoint.Store.
 func (a *Audit) Cover(ctx context.Context, covered []checkpoint.Covered) error {
+	var newer map[string]checkpoint.Covered
+	if a.heads.db.Server == FerretDB1 {
+		// It scans the collection for every filter with more than _id: one scan instead of one for each stream.
+		names := make([]string, len(covered))
+		for i, c := range covered {
+			names[i] = c.Stream
+		}
+		var err error
+		if newer, err = a.Covered(ctx, names); err != nil {
+			return err
+		}
+	}
 	var models []driver.WriteModel
 	for _, c := range covered {
-		older := append(byID(c.Stream), bson.E{Key: "index", Value: bson.D{{Key: "$lt", Value: c.Index}}})
+		older := byID(c.Stream)
+		if a.heads.db.Server != FerretDB1 {
+			older = append(older, bson.E{Key: "index", Value: bson.D{{Key: "$lt", Value: c.Index}}})
+		} else if stored, found := newer[c.Stream]; found && stored.Index >= c.Index {
+			continue
+		}
 		set := bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: c.Version}, {Key: "index", Value: c.Index}}}}
 		// Without an older one it inserts; if there is a newer one, that is a duplicate.
 		models = append(models, driver.NewUpdateOneModel().SetFilter(older).SetUpdate(set).SetUpsert(true))

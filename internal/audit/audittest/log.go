@@ -1,6 +1,10 @@
 package audittest
 
 import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -64,15 +68,19 @@ func NewLogWith(r *rand.Rand, signer audit.Signer, streams, checkpoints int) *Lo
 	l := &Log{Signer: signer, Key: strings.Join(signer.Public(), "\n"), Streams: make(map[string][]event.Record)}
 	for i := range streams {
 		name := fmt.Sprintf("order-%03d", i)
-		l.Streams[name] = Records(name, 2+r.IntN(9))
+		n := 2 + r.IntN(9)
+		if i == 0 {
+			n = max(n, checkpoints) // it grows before each checkpoint
+		}
+		l.Streams[name] = Records(name, n)
 	}
 	head := make(map[string]int)
 	for n := 1; n <= checkpoints; n++ {
 		for i, name := range slices.Sorted(maps.Keys(l.Streams)) {
 			records := l.Streams[name]
 			next := min(len(records), head[name]+r.IntN(len(records)))
-			if n == 1 && i == 0 {
-				next = 1
+			if i == 0 {
+				next = n
 			}
 			if n == checkpoints {
 				next = len(records)
@@ -154,6 +162,35 @@ func (l *Log) Prove(stream string) (audit.Proof, error) {
 		return audit.Proof{}, err
 	}
 	return audit.NewProof(l.Leaves[last], int64(last), path, l.Notes[len(l.Notes)-1], l.Streams[stream][:l.Leaves[last].Version])
+}
+
+// Consistency proves that the newest checkpoint continues checkpoint n.
+func (l *Log) Consistency(n int) (audit.Consistency, error) {
+	newest := l.Notes[len(l.Notes)-1]
+	older, err := audit.NoteCheckpoint(l.Notes[n-1])
+	if err != nil {
+		return audit.Consistency{}, err
+	}
+	proof, err := tlog.ProveTree(l.tree.N, older.Tree.N, l.tree)
+	return audit.Consistency{Format: audit.ConsistencyFormat, Older: l.Notes[n-1], Checkpoint: newest, Proof: proof}, err
+}
+
+// NewWitness returns the public key of a new witness, and a function that adds its cosignature to a signed note.
+func NewWitness(name string) (key string, cosign func(signed string) string) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		panic(err)
+	}
+	typed := append([]byte{4}, public...)
+	sum := sha256.Sum256(slices.Concat([]byte(name+"\n"), typed))
+	id := binary.BigEndian.Uint32(sum[:])
+	return fmt.Sprintf("%s+%08x+%s", name, id, base64.StdEncoding.EncodeToString(typed)), func(signed string) string {
+		const at = 1_700_000_000
+		text, _, _ := strings.Cut(signed, "\n\n")
+		sig := ed25519.Sign(private, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s\n", at, text))
+		blob := append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, id), at), sig...)
+		return signed + "— " + name + " " + base64.StdEncoding.EncodeToString(blob) + "\n"
+	}
 }
 
 // CheckpointDamage damages the checkpoints or leaves of an export with four checkpoints.
