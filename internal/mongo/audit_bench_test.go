@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -16,8 +17,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/checkpoint"
 )
 
-// BenchmarkAudit measures a first checkpoint, one after 1,000 streams have changed, and a verification, with streams of ten events; AUDIT_EVENTS says
-// how many events there are. It prints its progress.
+// BenchmarkAudit measures a first checkpoint, one after 1,000 streams have changed, a verification, an export and its verification, with streams
+// of ten events; AUDIT_EVENTS says how many events there are. It prints its progress.
 func BenchmarkAudit(b *testing.B) {
 	const perStream = 10
 	events := 100_000
@@ -86,5 +87,15 @@ func BenchmarkAudit(b *testing.B) {
 		require.NoError(b, err)
 		require.Empty(b, report.Findings)
 		b.ReportMetric(float64(report.Events)/(float64(report.TookMillis)/1000), "events/s")
+		exporting, dir := time.Now(), filepath.Join(b.TempDir(), "export")
+		_, exported, err := l.Export(b.Context(), dir, nil)
+		require.NoError(b, err)
+		b.ReportMetric(float64(exported)/time.Since(exporting).Seconds(), "exported/s")
+		progress(fmt.Sprintf("%d events exported", exported))
+		report, err = audit.VerifyExport(b.Context(), dir, audit.Options{Keys: keys})
+		require.NoError(b, err)
+		require.Empty(b, report.Findings)
+		b.ReportMetric(float64(report.Events)/(float64(report.TookMillis)/1000), "offline/s")
+		progress("export verified")
 	}
 }
