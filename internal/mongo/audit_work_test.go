@@ -77,7 +77,7 @@ func (w *work) total(size int, do func()) int64 {
 func TestCheckpointsCostWhatHasChanged(t *testing.T) {
 	for _, kind := range []Server{FerretDB1, MongoDB} {
 		t.Run(fmt.Sprint(kind), func(t *testing.T) {
-			const small, large, changed = 100, 400, 5
+			const small, large, changed = 50, 200, 5
 			measure := func(streams int) (first, next int64) {
 				var w work
 				db := as(connect(t, options.Client().SetMonitor(w.monitor())), kind)
