@@ -135,6 +135,7 @@ const (
 	CustomerProfileUpdated  = "customer.profile_updated"
 	CustomerProfileOutdated = "customer.profile_outdated"
 	CustomerOnboarded       = "customer.onboarded"
+	CustomerErased          = "customer.erased"
 )
 
 // Ledger types: stock ledger, payment simulator, late events, violations and others.
@@ -551,6 +552,8 @@ var catalog = []Type{
 		Meaning: "A profile arrived that is older than the known one; it changes nothing and is not stored."},
 	{Name: CustomerOnboarded, Version: 1, Direction: Published, Producer: ProducerCustomers,
 		Meaning: "Everything that a registration starts has been started."},
+	{Name: CustomerErased, Version: 1, Direction: Published, Producer: ProducerOperator, Detail: []string{"keyId", "by"},
+		Meaning: "The key of the personal data of a customer is deleted: all copies of the data are unreadable."},
 	{Name: NoticeRequested, Version: 1, Direction: Ledger, Producer: ProducerNotices, Detail: []string{"until"},
 		Meaning: "A message to a customer is requested."},
 	{Name: NoticeIntended, Version: 1, Direction: Ledger, Producer: ProducerNotices,

@@ -63,7 +63,7 @@ func root(version string) *cobra.Command {
 	} {
 		cmd.AddCommand(roleCommand(r.use, r.short, r.roles, version))
 	}
-	cmd.AddCommand(configCommand(), migrateCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
+	cmd.AddCommand(configCommand(), migrateCommand(), rebuildCommand(), eraseCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
 	cmd.AddCommand(placeCommand(), getCommand(), listCommand(), watchCommand(), cancelCommand(), sagasCommand(), stockCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
 	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), participantCheckCommand(), replayCommand(), sealCommand(), auditCommand())

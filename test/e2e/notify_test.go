@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -193,11 +195,14 @@ func TestACustomerIsOnboarded(t *testing.T) {
 	s.hides("a process's log", service.Log()+second.Log(), who)
 	s.hides("Temporal", s.history("customer-"+who)+s.history("notice-welcome-"+who)+s.history("notice-completed-"+done.ID), who)
 
-	_, err = s.db.Collection("customer_keys").DeleteOne(s.ctx, bson.D{{Key: "_id", Value: who}})
+	s.erases(who)
+	messages, err = s.tap.Await(s.ctx, who, func(m []harness.Message) bool { return len(harness.Outbound(m)) >= 5 })
 	require.NoError(t, err)
+	require.Equal(t, "customer.erased", harness.Outbound(messages)[4].Type)
 	forgotten := s.buys(who, sku, "tok_visa")
 	s.awaitEnds([]string{"notice-completed-" + forgotten.ID}, "notice.given_up")
 	require.Len(t, accepted(s.server), 6, "no customer can be notified any more")
+	require.Contains(t, s.printed("audit", "verify"), "0 findings")
 	s.audit()
 	// A saga whose run takes longer to close is reported as stalled until it has closed.
 	var out string
@@ -205,6 +210,38 @@ func TestACustomerIsOnboarded(t *testing.T) {
 		out, err = s.cli("reconcile", "--stale", "1s")
 		return err == nil
 	}, patience, tick, "%s", &out)
+}
+
+// erases erases a customer, who is named by a dead letter, too. Checkpoints from before verify.
+func (s *mailed) erases(who string) {
+	t := s.t
+	t.Helper()
+	s.registers(who, who+"-4", "no address of "+who, time.Now())
+	var letter string
+	require.Eventually(t, func() bool {
+		letters, err := s.client.DeadLetters(s.ctx, "")
+		i := slices.IndexFunc(letters, func(l harness.DeadLetter) bool { return l.EventID == who+"-4" })
+		if err != nil || i < 0 {
+			return false
+		}
+		letter = letters[i].ID
+		return true
+	}, patience, tick)
+	key := filepath.Join(t.TempDir(), "audit.key")
+	s.printed("audit", "key", "new", "shop.example.com/orders", "--out", key)
+	t.Setenv("AUDIT_SIGNING_KEY_FILE", key)
+	require.Contains(t, s.printed("audit", "checkpoint"), "checkpoint 1 is signed")
+
+	out, err := s.cli("erase", who, "--by", "no one")
+	require.Error(t, err)
+	require.Contains(t, out, "/by")
+	require.Contains(t, s.printed("erase", "unknown", "--by", "ada"), "customer unknown: no key exists")
+	out = s.printed("erase", who, "--by", "ada")
+	require.Contains(t, out, "customer "+who+": key ")
+	require.Contains(t, out, "dead letter "+letter+" deleted")
+	require.NotContains(t, s.dump("customer_keys"), who)
+	require.NotContains(t, s.dump("dead_letters"), "no address")
+	require.Regexp(t, "was deleted at .* by ada", s.printed("erase", who, "--by", "grace"), "it is recorded once")
 }
 
 // hides checks that a text contains no personal data of a customer.
