@@ -10,6 +10,7 @@ package dispute
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -238,17 +239,12 @@ func (p *Participants) Block(ctx context.Context, c call) (saga.Outcome, error) 
 
 // reserve reserves up to an amount; nothing if nothing is left.
 func (p *Participants) reserve(ctx context.Context, c call, key string, amount, total int64, currency string) (int64, error) {
-	of := c.State.Request.OrderID
-	ledger, err := refunds.Load(ctx, p.Refunds, of)
-	if err != nil {
-		return 0, err
-	}
-	if _, known := ledger.ByKey[key]; !known && ledger.Left(refunds.Captured, total) == 0 {
+	r, err := refunds.Reserve(ctx, p.Refunds, refunds.Claim{
+		Reference: c.State.Request.OrderID, Key: key, Source: refunds.Captured, Amount: amount, Limit: total, Currency: currency,
+	}, c.Now())
+	if errors.Is(err, fault.EffectSettled) {
 		return 0, nil
 	}
-	r, err := refunds.Reserve(ctx, p.Refunds, refunds.Claim{
-		Reference: of, Key: key, Source: refunds.Captured, Amount: amount, Limit: total, Currency: currency,
-	}, c.Now())
 	return r.Amount, err
 }
 
