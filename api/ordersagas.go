@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -37,8 +39,8 @@ type orderSagas[S, P, V any] struct {
 	keys    func(refunds.Ledger) []string
 	// check returns the refusal of a saga for an order as it is, refused that of a saga; problem makes the problem of either.
 	check   func(ctx context.Context, begun *S, of *order.State) error
-	refused func(*S) error
-	problem func(refusal error) error
+	refused func(*S) *refund.Refusal
+	problem func(*refund.Refusal) error
 	view    func(S, orderLinks) V
 }
 
@@ -131,7 +133,7 @@ func (o orderSagas[S, P, V]) start(c echo.Context) error {
 	switch {
 	case err == nil && !k.Opened():
 		state = begun
-	case err == nil && k.Ended:
+	case err == nil && k.Ended && o.refused(&state) != nil:
 		err = o.problem(o.refused(&state))
 	}
 	if err != nil {
@@ -162,7 +164,12 @@ func (o orderSagas[S, P, V]) begin(c echo.Context, orderID string, r sagaclient.
 	if err != nil || o.table.Kit(&before).Opened() {
 		return begun, err
 	}
-	return begun, o.problem(o.check(ctx, &begun, &of))
+	err = o.check(ctx, &begun, &of)
+	var refusal *refund.Refusal
+	if errors.As(err, &refusal) {
+		err = o.problem(refusal)
+	}
+	return begun, err
 }
 
 // list is GET of the list: the sagas that have reserved something, oldest first.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -85,12 +84,7 @@ func (s *Server) refundSagas() orderSagas[refund.State, *refund.Participants, re
 		check: func(ctx context.Context, begun *refund.State, of *order.State) error {
 			return s.refunds().Check(ctx, begun.Request, of)
 		},
-		refused: func(state *refund.State) error {
-			if state.Refused == nil {
-				return nil
-			}
-			return state.Refused
-		},
+		refused: func(state *refund.State) *refund.Refusal { return state.Refused },
 		problem: refusedRefund, view: showRefund,
 	}
 }
@@ -98,11 +92,7 @@ func (s *Server) refundSagas() orderSagas[refund.State, *refund.Participants, re
 func (s *Server) refunds() refund.Reader { return refund.Reader{Log: s.cfg.Log} }
 
 // refusedRefund makes the problem of a refusal by the refund ledger. A refusal by the gateway is no problem of the request.
-func refusedRefund(err error) error {
-	var refusal *refund.Refusal
-	if !errors.As(err, &refusal) {
-		return err
-	}
+func refusedRefund(refusal *refund.Refusal) error {
 	code := fault.NotRefundable
 	switch refusal.Reason {
 	case refund.ReasonRefusedByGateway:

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -92,22 +91,13 @@ func (s *Server) returnSagas() orderSagas[returns.State, *returns.Participants, 
 		check: func(ctx context.Context, begun *returns.State, of *order.State) error {
 			return reader.Check(ctx, begun.Request, of)
 		},
-		refused: func(state *returns.State) error {
-			if state.Refused == nil {
-				return nil
-			}
-			return state.Refused
-		},
+		refused: func(state *returns.State) *refund.Refusal { return state.Refused },
 		problem: refusedReturn, view: showReturn,
 	}
 }
 
 // refusedReturn makes the problem of a refusal.
-func refusedReturn(err error) error {
-	var refusal *returns.Refusal
-	if !errors.As(err, &refusal) {
-		return err
-	}
+func refusedReturn(refusal *refund.Refusal) error {
 	code := fault.ReturnExceedsDelivered
 	switch refusal.Reason {
 	case returns.ReasonInvalidLines:

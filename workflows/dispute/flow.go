@@ -109,8 +109,8 @@ var Flow = saga.Flow[State, *Participants]{
 	Start: saga.StartWith(func(s *State) *Request { return &s.Request }, (*Request).check),
 	Same:  same,
 	Inbound: []saga.Inbound{
-		saga.Starts(typeOf(event.PaymentDisputed)), saga.Starts(typeOf(event.PaymentRefundFailed)),
-		saga.FactFrom[Closing](typeOf(event.PaymentDisputeClosed), (*Closing).check),
+		saga.Starts(event.Named(event.PaymentDisputed)), saga.Starts(event.Named(event.PaymentRefundFailed)),
+		saga.FactFrom[Closing](event.Named(event.PaymentDisputeClosed), (*Closing).check),
 	},
 	Own: own, Completed: completed, LongStatuses: []saga.Status{StatusOpen},
 	Summary: func(s *State) string { return "dispute of order " + s.Request.OrderID },
@@ -142,12 +142,6 @@ var Flow = saga.Flow[State, *Participants]{
 			StuckText: RefundUnknown, RefusedText: RefundFailed, RefusedError: RefundFailed,
 		},
 	},
-}
-
-// typeOf is a type of the catalog.
-func typeOf(name string) event.Type {
-	t, _ := event.Find(name)
-	return t
 }
 
 // blocks: payments of other flows have no refund ledger.

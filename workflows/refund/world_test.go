@@ -6,10 +6,10 @@ import (
 	"testing"
 
 	"github.com/ordersaga/ordersaga/internal/refunds"
+	"github.com/ordersaga/ordersaga/internal/refundtest"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
-	"github.com/ordersaga/ordersaga/workflows/refund/refundtest"
 	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 

@@ -50,7 +50,7 @@ func (r Reader) Load(ctx context.Context, id string) (State, error) {
 	return event.FoldPages(ctx, r.Log, key(id), 0, State{}, Flow.Fold)
 }
 
-// Check says what a request would come to for an order as it is. The error is a Refusal, or one of the log.
+// Check says what a request would come to for an order as it is. The error is a refund.Refusal, or one of the log.
 func (r Reader) Check(ctx context.Context, request Request, of *order.State) error {
 	ledger, err := refunds.Load(ctx, r.Log, request.OrderID)
 	if err == nil {

@@ -15,10 +15,10 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/refunds"
+	"github.com/ordersaga/ordersaga/internal/refundtest"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
-	"github.com/ordersaga/ordersaga/workflows/refund/refundtest"
 	"github.com/ordersaga/ordersaga/workflows/returns"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
@@ -36,7 +36,7 @@ var model = sagatest.Start[returns.State]{
 		lines := []any{map[string]any{"line": 1, "sku": "tea", "quantity": 2}, map[string]any{"line": 2, "sku": "cup", "quantity": 1}}
 		switch eventType {
 		case event.ReturnRefused:
-			return returns.Refusal{OrderID: orderID, Reason: returns.ReasonExceedsDelivered}, false
+			return refund.Refusal{OrderID: orderID, Reason: returns.ReasonExceedsDelivered}, false
 		case event.ReturnReleased:
 			return map[string]any{"orderId": orderID}, false
 		case event.ReturnRefunded:
@@ -285,7 +285,7 @@ func TestWhatCannotBeReturned(t *testing.T) {
 		if err == nil {
 			return ""
 		}
-		var refusal *returns.Refusal
+		var refusal *refund.Refusal
 		require.ErrorAs(t, err, &refusal)
 		return refusal.Reason
 	}
