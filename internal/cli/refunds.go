@@ -57,7 +57,7 @@ const maxWait = time.Minute
 type orderCall[T any] struct {
 	id        func(T) string
 	completed func(T) bool
-	print     func(io.Writer, T) error
+	inWords   func(io.Writer, T) error
 
 	key          keyed
 	asJSON, wait bool
@@ -89,7 +89,7 @@ func (r *orderCall[T]) run(cmd *cobra.Command, send, wait func(ctx context.Conte
 	if err != nil {
 		return r.key.failed(err)
 	}
-	if err = printValue(cmd.OutOrStdout(), r.asJSON, answer, r.print); err == nil && r.wait && !r.completed(answer) {
+	if err = printValue(cmd.OutOrStdout(), r.asJSON, answer, r.inWords); err == nil && r.wait && !r.completed(answer) {
 		err = errNotCompleted
 	}
 	return err
@@ -108,7 +108,7 @@ func within[T any](ctx context.Context, limit time.Duration, id func(T) string, 
 
 func refundCommand() *cobra.Command {
 	r := orderCall[client.Refund]{
-		id: func(r client.Refund) string { return r.ID }, completed: func(r client.Refund) bool { return r.Status == "refunded" }, print: printRefund,
+		id: func(r client.Refund) string { return r.ID }, completed: func(r client.Refund) bool { return r.Status == "refunded" }, inWords: printRefund,
 	}
 	var body client.RefundRequest
 	cmd := &cobra.Command{
@@ -151,7 +151,7 @@ func outcome(status string, refusal *client.RefundRefusal) string {
 func returnCommand() *cobra.Command {
 	r := orderCall[client.Return]{
 		id:        func(r client.Return) string { return r.ID },
-		completed: func(r client.Return) bool { return r.Status == client.StatusCompleted }, print: printReturn,
+		completed: func(r client.Return) bool { return r.Status == client.StatusCompleted }, inWords: printReturn,
 	}
 	var noRefund, noRestock bool
 	var body client.ReturnRequest
@@ -182,7 +182,7 @@ func returnCommand() *cobra.Command {
 }
 
 func receiveReturnCommand() *cobra.Command {
-	r := orderCall[client.Return]{print: printReturn}
+	r := orderCall[client.Return]{inWords: printReturn}
 	var body client.Receipt
 	cmd := &cobra.Command{
 		Use: "receive ORDER RETURN", Short: "Report that goods of a return arrived at the warehouse", Args: cobra.ExactArgs(2),
