@@ -71,7 +71,7 @@ test: service devstack ## every test, on the real stack, several parts at once; 
 matrix: devstack ## the whole crash matrix, some random sagas, and the mutants that must turn it red
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_WHOLE_MATRIX=1 \
 	  $(MAKE) --no-print-directory test-matrix VERBOSE=-v MATRIX_TIMEOUT=60m
-	@ORDERSAGA_WHOLE_MATRIX=1 $(GO) test -timeout 60m -count=1 -run TestMatrix ./workflows/order ./workflows/saga/sagatest
+	@ORDERSAGA_WHOLE_MATRIX=1 $(GO) test -timeout 60m -count=1 -run TestMatrix ./workflows/order ./workflows/refund ./workflows/returns ./workflows/saga/sagatest
 
 mutants: devstack ## every mutant of the lists in test/matrix, compiled into the service: a test must fail for each
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_WHOLE_MATRIX=1 ORDERSAGA_REQUIRE_STACK=1 \

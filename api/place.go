@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -68,7 +67,7 @@ func (s *Server) placeOrder(c echo.Context) error {
 		state = s.awaitEnd(valid, follow, state, wait)
 		done()
 	}
-	return s.writePlaced(c, state, wait, replayed)
+	return answerStarted(c, orderPath(state.Order.ID), replayed, wait, state.Status.Terminal(), s.resource(state))
 }
 
 // place starts the order's saga. What caused it is no event, so its first event has a correlation and no cause.
@@ -95,20 +94,6 @@ func (s *Server) placed(c echo.Context, o order.Order, replayed bool) (order.Sta
 		return s.loadOrder(ctx, o.ID)
 	}
 	return acceptedState(o, correlationOf(c.Request().Context()), s.cfg.Clock().Truncate(time.Millisecond)), nil
-}
-
-func (s *Server) writePlaced(c echo.Context, state order.State, wait time.Duration, replayed bool) error {
-	h := c.Response().Header()
-	h.Set(echo.HeaderLocation, orderPath(state.Order.ID))
-	if replayed {
-		h.Set(headerIdempotentReplay, "true")
-	}
-	if wait > 0 && state.Status.Terminal() {
-		h.Set(headerPreferenceApplied, "wait="+seconds(wait))
-		return writeJSON(c, http.StatusCreated, s.resource(state))
-	}
-	h.Set(echo.HeaderRetryAfter, "1")
-	return writeJSON(c, http.StatusAccepted, s.resource(state))
 }
 
 // follow yields the records after a version as they come.

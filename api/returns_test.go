@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/auth"
 	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -125,6 +126,20 @@ func TestReturnGoods(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, f.shop(http.MethodGet, none, "").status, none)
 		require.Equal(t, http.StatusNotFound, f.shop(http.MethodPost, none+"/receipts", `{}`).status, none)
 	}
+}
+
+// Goods may arrive before the saga has announced them.
+func TestReceiptBeforeTheReturnIsAnnounced(t *testing.T) {
+	f := newReturnsFixture(t)
+	data, err := returns.Flow.ReadStart("r-1", []byte(`{"orderId":"shop-1","lines":[{"line":1,"quantity":1}]}`), "")
+	require.NoError(t, err)
+	f.returns.content["r-1"] = data
+	accepted := returns.Flow.Accept(saga.OpenInput{ID: "r-1", Data: data}, at)
+	_, _, err = f.log.Append(t.Context(), returns.Flow.StreamOf("r-1"), event.Head{}, []event.Entry{accepted})
+	require.NoError(t, err)
+	a := f.shop(http.MethodPost, returnsPath+"/r-1/receipts", `{"lines":[{"line":1,"quantity":1}]}`)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, "completed", a.returnOf(t).Status)
 }
 
 func TestReturnsNeverExceedWhatWasDelivered(t *testing.T) {

@@ -142,6 +142,7 @@ const (
 
 // routes lists what is served; openapi.yaml describes the same.
 func (s *Server) routes() []route {
+	refunds, returns := s.refundSagas(), s.returnSagas()
 	return append(s.consoleRoutes(), []route{
 		{http.MethodPost, "/v1/orders", auth.OrdersWrite, own, s.placeOrder},
 		{http.MethodGet, "/v1/orders", auth.OrdersRead, own, s.listOrders},
@@ -149,12 +150,12 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/orders/:id/events", auth.OrdersRead, own, s.getEvents},
 		{http.MethodPost, "/v1/orders/:id/cancellation", auth.OrdersWrite, own, s.cancelOrder},
 		{http.MethodPost, "/v1/orders/:id/resolutions", auth.Operate, none, s.resolveOrder},
-		{http.MethodPost, "/v1/orders/:id/refunds", auth.RefundsWrite, own, s.refundOrder},
-		{http.MethodGet, "/v1/orders/:id/refunds", auth.OrdersRead, own, s.listRefunds},
-		{http.MethodGet, "/v1/orders/:id/refunds/:refundId", auth.OrdersRead, own, s.getRefund},
-		{http.MethodPost, "/v1/orders/:id/returns", auth.RefundsWrite, own, s.returnGoods},
-		{http.MethodGet, "/v1/orders/:id/returns", auth.OrdersRead, own, s.listReturns},
-		{http.MethodGet, "/v1/orders/:id/returns/:returnId", auth.OrdersRead, own, s.getReturn},
+		{http.MethodPost, "/v1/orders/:id/refunds", auth.RefundsWrite, own, refunds.start},
+		{http.MethodGet, "/v1/orders/:id/refunds", auth.OrdersRead, own, refunds.list},
+		{http.MethodGet, "/v1/orders/:id/refunds/:refundId", auth.OrdersRead, own, refunds.get},
+		{http.MethodPost, "/v1/orders/:id/returns", auth.RefundsWrite, own, returns.start},
+		{http.MethodGet, "/v1/orders/:id/returns", auth.OrdersRead, own, returns.list},
+		{http.MethodGet, "/v1/orders/:id/returns/:returnId", auth.OrdersRead, own, returns.get},
 		{http.MethodPost, "/v1/orders/:id/returns/:returnId/receipts", auth.StockWrite, none, s.receiveReturn},
 		{http.MethodGet, "/v1/orders/:id/audit", auth.Audit, none, s.getOrderAudit},
 		{http.MethodGet, "/v1/audit/checkpoints", auth.Audit, none, s.listCheckpoints},

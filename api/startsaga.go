@@ -85,17 +85,22 @@ func (s *Server) startSaga(c echo.Context) error {
 	if wait > 0 && !v.Ended {
 		v = s.awaitSaga(c, f, v, wait)
 	}
+	return answerStarted(c, sagaPath(info.Name, r.ID), replayed, wait, v.Ended, s.sagaResourceOf(f)(v))
+}
+
+// answerStarted answers a request that has started something: with 201 if it waited and that has ended, otherwise with 202.
+func answerStarted(c echo.Context, path string, replayed bool, waited time.Duration, ended bool, resource any) error {
 	h := c.Response().Header()
-	h.Set(echo.HeaderLocation, sagaPath(info.Name, r.ID))
+	h.Set(echo.HeaderLocation, path)
 	if replayed {
 		h.Set(headerIdempotentReplay, "true")
 	}
-	if wait > 0 && v.Ended {
-		h.Set(headerPreferenceApplied, "wait="+seconds(wait))
-		return writeJSON(c, http.StatusCreated, s.sagaResourceOf(f)(v))
+	if waited > 0 && ended {
+		h.Set(headerPreferenceApplied, "wait="+seconds(waited))
+		return writeJSON(c, http.StatusCreated, resource)
 	}
 	h.Set(echo.HeaderRetryAfter, "1")
-	return writeJSON(c, http.StatusAccepted, s.sagaResourceOf(f)(v))
+	return writeJSON(c, http.StatusAccepted, resource)
 }
 
 // start starts a saga.
@@ -112,24 +117,29 @@ func (s *Server) start(c echo.Context, f Flow, r sagaclient.Request, key string)
 	return v, replayed, err
 }
 
-// awaitSaga follows a saga until it has ended, the time is over, the client is gone or the server drains, and returns the saga then. The
-// saga is started: what goes wrong here only makes the answer an earlier one.
-func (s *Server) awaitSaga(c echo.Context, f Flow, v saga.View, wait time.Duration) saga.View {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), wait)
+// followSaga follows a saga after a version until an event is the last one that is waited for, the time is over, the client is gone or the server drains.
+// The saga is started: what goes wrong here only makes the answer an earlier one.
+func (s *Server) followSaga(c echo.Context, f Flow, id string, after int64, within time.Duration, last func(event.Record) bool) {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), within)
 	defer cancel()
 	ctx, valid := s.whileValid(ctx, c)
 	defer valid()
 	defer context.AfterFunc(s.draining, cancel)()
-	// What has been appended since the saga was looked at comes first.
-	for r, err := range s.cfg.Log.Follow(ctx, f.StreamOf(v.ID), v.Version) {
+	for r, err := range s.cfg.Log.Follow(ctx, f.StreamOf(id), after) {
 		if err != nil {
-			s.logStopped(ctx, "stopped waiting for the end of a saga", sagaAttrs(f, v.ID), err)
-			break
+			s.logStopped(ctx, "stopped waiting for a saga", sagaAttrs(f, id), err)
+			return
 		}
-		if isTerminal(r) {
-			break
+		if last(r) {
+			return
 		}
 	}
+}
+
+// awaitSaga follows a saga until it has ended, and returns it then.
+func (s *Server) awaitSaga(c echo.Context, f Flow, v saga.View, wait time.Duration) saga.View {
+	// What has been appended since the saga was looked at comes first.
+	s.followSaga(c, f, v.ID, v.Version, wait, isTerminal)
 	looking, done := s.withDependencyTimeout(c)
 	defer done()
 	newest, err := f.Sagas.View(looking, v.ID)

@@ -314,3 +314,19 @@ func TestErrorsOfOthers(t *testing.T) {
 	_, err = s.client(t).Order(t.Context(), "order-1")
 	require.ErrorContains(t, err, "read the answer")
 }
+
+func TestReturns(t *testing.T) {
+	body := `{"id":"r 1","status":"partly_received","lines":[{"line":1,"sku":"tea","quantity":2,"received":1}],"refund":true,"refundId":null,"refundedAmount":null}`
+	s := &service{answers: []func(*http.Request) (*http.Response, error){answer(201, "application/json", body)}}
+	c := s.client(t)
+	lines := []client.RefundLine{{Line: 1, Quantity: 2}}
+	r, err := c.AnnounceReturnAndWait(t.Context(), "o/1", client.ReturnRequest{ID: "r 1", Lines: lines})
+	require.NoError(t, err)
+	require.Equal(t, []client.ReturnLine{{Line: 1, SKU: "tea", Quantity: 2, Received: 1}}, r.Lines)
+	_, err = c.ReceiveReturn(t.Context(), "o/1", r.ID, client.Receipt{})
+	require.NoError(t, err)
+	require.Equal(t, "/v1/orders/o%2F1/returns", s.requests[0].URL.EscapedPath())
+	require.JSONEq(t, `{"id":"r 1","lines":[{"line":1,"quantity":2}]}`, s.bodies[0])
+	require.Equal(t, "/v1/orders/o%2F1/returns/r%201/receipts", s.requests[1].URL.EscapedPath())
+	require.NotEqual(t, s.requests[0].Header.Get("Idempotency-Key"), s.requests[1].Header.Get("Idempotency-Key"))
+}

@@ -126,3 +126,78 @@ func idOf(name, prefix string) (string, bool) {
 	}
 	return Unescape(escaped)
 }
+
+// Prefixes of stream names.
+const (
+	orderPrefix   = "order-"
+	stockPrefix   = "sku-"
+	paymentPrefix = "payment-"
+	// flowPaymentPrefix is for payments of other flows; no stream of an order's payment has this prefix.
+	flowPaymentPrefix = "payment."
+	refundsPrefix     = "refunds-"
+	latePrefix        = "late-"
+	earlyPrefix       = "early-"
+	reconcilePrefix   = "reconcile-"
+	deadPrefix        = "dead-"
+	customerPrefix    = "customer-"
+	noticePrefix      = "notice-"
+)
+
+// OrderStream returns the name of the stream of an order.
+func OrderStream(orderID string) string { return orderPrefix + Escape(orderID) }
+
+// StockStream returns the name of the stock stream of a SKU.
+func StockStream(sku string) string { return stockPrefix + Escape(sku) }
+
+// PaymentStream returns the name of the payment simulator's stream for an order.
+func PaymentStream(orderID string) string { return paymentPrefix + Escape(orderID) }
+
+// FlowPaymentStream returns the name of the payment simulator's stream for a saga of another flow. flow is the stream of the flow, without a hyphen.
+func FlowPaymentStream(flow, id string) string { return flowPaymentPrefix + flow + "-" + Escape(id) }
+
+// FlowPaymentOf reverses FlowPaymentStream.
+func FlowPaymentOf(stream string) (flow, id string, ok bool) {
+	rest, ok := strings.CutPrefix(stream, flowPaymentPrefix)
+	flow, escaped, found := strings.Cut(rest, "-")
+	if !ok || !found {
+		return "", "", false
+	}
+	id, ok = Unescape(escaped)
+	return flow, id, ok
+}
+
+// PaymentReferenceOf reverses PaymentStream.
+func PaymentReferenceOf(stream string) (string, bool) { return idOf(stream, paymentPrefix) }
+
+// SKUOf reverses StockStream.
+func SKUOf(stream string) (string, bool) { return idOf(stream, stockPrefix) }
+
+// RefundsStream returns the name of the refund stream of a payment.
+func RefundsStream(reference string) string { return refundsPrefix + Escape(reference) }
+
+// RefundsReferenceOf reverses RefundsStream.
+func RefundsReferenceOf(stream string) (string, bool) { return idOf(stream, refundsPrefix) }
+
+// LateStream returns the name of the stream of late events of an order.
+func LateStream(orderID string) string { return latePrefix + Escape(orderID) }
+
+// EarlyStream returns the name of the stream of cancellations that arrived before their order.
+func EarlyStream(orderID string) string { return earlyPrefix + Escape(orderID) }
+
+// ReconcileStream returns the name of the stream of violations of a stream.
+func ReconcileStream(stream string) string { return reconcilePrefix + stream }
+
+// DeadStream returns the name of the stream of a dead letter.
+func DeadStream(letterID string) string { return deadPrefix + Escape(letterID) }
+
+// DeadLetterIDOf reverses DeadStream.
+func DeadLetterIDOf(stream string) (string, bool) { return idOf(stream, deadPrefix) }
+
+// OrderIDOf reverses OrderStream.
+func OrderIDOf(stream string) (string, bool) { return idOf(stream, orderPrefix) }
+
+// CustomerStream returns the name of the stream of a customer.
+func CustomerStream(customerID string) string { return customerPrefix + Escape(customerID) }
+
+// NoticeStream returns the name of the stream of a message to a customer.
+func NoticeStream(noticeID string) string { return noticePrefix + Escape(noticeID) }

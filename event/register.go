@@ -90,6 +90,12 @@ func Find(name string) (Type, bool) {
 	return t, ok
 }
 
+// Named returns the type with a name of the catalog.
+func Named(name string) Type {
+	t, _ := Find(name)
+	return t
+}
+
 // Types returns the types of a direction in registration order, those of the catalog first.
 func Types(d Direction) []Type {
 	var types []Type

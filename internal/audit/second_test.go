@@ -46,6 +46,7 @@ func withoutDetails(findings []audit.Finding) []audit.Finding {
 // TestSecondVerifierAgrees compares the verifier of examples/audit-verifier, which is written from the format alone.
 func TestSecondVerifierAgrees(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
+		require.Empty(t, os.Getenv("ORDERSAGA_REQUIRE_NODE"), "node is missing")
 		t.Skip("node is missing: install Node.js 18 or later")
 	}
 	seed := rand.Uint64()

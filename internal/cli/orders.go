@@ -126,13 +126,9 @@ func (f *placeFlags) place(ctx context.Context, c *client.Client, o client.Order
 	if f.wait == 0 {
 		return c.PlaceOrder(ctx, o, option)
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.wait))
-	defer cancel()
-	placed, err := c.PlaceOrderAndWait(ctx, o, option)
-	if errors.Is(err, context.DeadlineExceeded) && placed.ID != "" {
-		return placed, nil // it is printed, as it is
-	}
-	return placed, err
+	return within(ctx, time.Duration(f.wait), func(o client.Order) string { return o.ID }, func(ctx context.Context) (client.Order, error) {
+		return c.PlaceOrderAndWait(ctx, o, option)
+	})
 }
 
 func printOrder(w io.Writer, o client.Order) error {

@@ -24,7 +24,7 @@ func (u *unit) refundedMoney(ctx context.Context, want, net int64) (after int64,
 	// open may have been made, decided was not to be.
 	open, decided := int64(0), int64(0)
 	for _, key := range ledger.Keys {
-		id, ofSaga := refund.Of(key)
+		id, ofSaga := refund.Flow.IDOf(key)
 		r := ledger.ByKey[key]
 		switch {
 		case !ofSaga:

@@ -7,7 +7,9 @@ package testenv
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -106,3 +108,20 @@ type LazyString func() any
 
 // String implements fmt.Stringer.
 func (l LazyString) String() string { return fmt.Sprintf("%+v", l()) }
+
+// WholeMatrix is the variable with which tests run every cell of their matrix, and not a sample.
+const WholeMatrix = "ORDERSAGA_WHOLE_MATRIX"
+
+// Draw is a number that draws the sample of a matrix, another one each time. ORDERSAGA_SAMPLE runs the same sample again.
+func Draw(t testing.TB) int {
+	t.Helper()
+	n := rand.IntN(1000)
+	if given := os.Getenv("ORDERSAGA_SAMPLE"); given != "" {
+		var err error
+		if n, err = strconv.Atoi(given); err != nil {
+			t.Fatalf("ORDERSAGA_SAMPLE: %v", err)
+		}
+	}
+	t.Logf("ORDERSAGA_SAMPLE=%d", n)
+	return n
+}

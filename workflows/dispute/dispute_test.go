@@ -154,6 +154,30 @@ func TestOpenDisputeBlocksRefunds(t *testing.T) {
 	}
 }
 
+// raced is a log to which something else is appended first.
+type raced struct {
+	*memlog.Log
+	first func()
+}
+
+func (r *raced) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
+	if first := r.first; first != nil {
+		r.first = nil
+		first()
+	}
+	return r.Log.Append(ctx, stream, head, entries)
+}
+
+// A refund that takes all that is left, just before the dispute blocks it, leaves nothing to block.
+func TestDisputeAfterTheLastRefund(t *testing.T) {
+	s := newShop()
+	s.Refunds = &raced{s.log, func() { s.reserve(t, "r-1", total) }}
+	o, err := s.Block(t.Context(), call("dp-1", dispute.Request{OrderID: orderID, Amount: 400}, ""))
+	require.NoError(t, err)
+	require.True(t, o.Succeeded())
+	require.Equal(t, int64(total), s.ledger(t).Reserved[refunds.Captured])
+}
+
 // What is disputed and what is refunded never sum to more than was captured.
 func TestDisputesAndRefunds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

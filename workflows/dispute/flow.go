@@ -10,6 +10,7 @@ package dispute
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -108,8 +109,8 @@ var Flow = saga.Flow[State, *Participants]{
 	Start: saga.StartWith(func(s *State) *Request { return &s.Request }, (*Request).check),
 	Same:  same,
 	Inbound: []saga.Inbound{
-		saga.Starts(typeOf(event.PaymentDisputed)), saga.Starts(typeOf(event.PaymentRefundFailed)),
-		saga.FactFrom[Closing](typeOf(event.PaymentDisputeClosed), (*Closing).check),
+		saga.Starts(event.Named(event.PaymentDisputed)), saga.Starts(event.Named(event.PaymentRefundFailed)),
+		saga.FactFrom[Closing](event.Named(event.PaymentDisputeClosed), (*Closing).check),
 	},
 	Own: own, Completed: completed, LongStatuses: []saga.Status{StatusOpen},
 	Summary: func(s *State) string { return "dispute of order " + s.Request.OrderID },
@@ -141,12 +142,6 @@ var Flow = saga.Flow[State, *Participants]{
 			StuckText: RefundUnknown, RefusedText: RefundFailed, RefusedError: RefundFailed,
 		},
 	},
-}
-
-// typeOf is a type of the catalog.
-func typeOf(name string) event.Type {
-	t, _ := event.Find(name)
-	return t
 }
 
 // blocks: payments of other flows have no refund ledger.
@@ -238,17 +233,12 @@ func (p *Participants) Block(ctx context.Context, c call) (saga.Outcome, error) 
 
 // reserve reserves up to an amount; nothing if nothing is left.
 func (p *Participants) reserve(ctx context.Context, c call, key string, amount, total int64, currency string) (int64, error) {
-	of := c.State.Request.OrderID
-	ledger, err := refunds.Load(ctx, p.Refunds, of)
-	if err != nil {
-		return 0, err
-	}
-	if _, known := ledger.ByKey[key]; !known && ledger.Left(refunds.Captured, total) == 0 {
+	r, err := refunds.Reserve(ctx, p.Refunds, refunds.Claim{
+		Reference: c.State.Request.OrderID, Key: key, Source: refunds.Captured, Amount: amount, Limit: total, Currency: currency,
+	}, c.Now())
+	if errors.Is(err, fault.EffectSettled) {
 		return 0, nil
 	}
-	r, err := refunds.Reserve(ctx, p.Refunds, refunds.Claim{
-		Reference: of, Key: key, Source: refunds.Captured, Amount: amount, Limit: total, Currency: currency,
-	}, c.Now())
 	return r.Amount, err
 }
 

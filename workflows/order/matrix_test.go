@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -243,20 +242,7 @@ func TestMatrix(t *testing.T) {
 }
 
 // wholeMatrix has every cell of every kind run.
-const wholeMatrix = "ORDERSAGA_WHOLE_MATRIX"
-
-// drawn is a number that draws the sample, another one each time. ORDERSAGA_SAMPLE runs the same sample again.
-func drawn(t *testing.T) int {
-	t.Helper()
-	n := rand.IntN(1000)
-	if given := os.Getenv("ORDERSAGA_SAMPLE"); given != "" {
-		var err error
-		n, err = strconv.Atoi(given)
-		require.NoError(t, err)
-	}
-	t.Logf("ORDERSAGA_SAMPLE=%d", n)
-	return n
-}
+const wholeMatrix = testenv.WholeMatrix
 
 // TestMatrixOfKinds strikes orders of which steps do not apply: those beside them follow each other. It runs a quarter of the cells of one
 // of the kinds, or all with ORDERSAGA_WHOLE_MATRIX=1.
@@ -329,7 +315,7 @@ func runKinds(t *testing.T, after order.Step, kinds []kind) {
 	cells := sagatest.Cells[order.State, *order.Participants]{
 		Flow: &order.Flow, Settings: order.DefaultTiming().Settings(true), NewWorld: newShop, Once: os.Getenv(wholeMatrix) == "", After: after,
 	}
-	draw := drawn(t)
+	draw := testenv.Draw(t)
 	sample := draw % len(kinds)
 	if os.Getenv(wholeMatrix) == "" {
 		cells.OneIn, cells.Draw = 4, draw/len(kinds)

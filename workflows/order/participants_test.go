@@ -16,6 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/participant"
 	"github.com/ordersaga/ordersaga/internal/participant/participanttest"
 	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -102,7 +103,7 @@ func (s *remoteShop) holds(o order.State) error {
 // requests and lose answers. Calls run as regular activities from the start, or first inside the workflow task. It runs a sample of the cells, or all
 // with ORDERSAGA_WHOLE_MATRIX=1.
 func TestMatrixOverHTTP(t *testing.T) {
-	draw := drawn(t)
+	draw := testenv.Draw(t)
 	for name, budget := range map[string]time.Duration{"regular": -1, "inline first": sagatest.Timeout} {
 		t.Run(name, func(t *testing.T) { testMatrixOverHTTP(t, draw, budget) })
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/participant/participanttest"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/payment/stripe"
 	"github.com/ordersaga/ordersaga/payment/stripe/stripefake"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -248,7 +249,7 @@ func (l entriesOf) Get(_ context.Context, id string) (readmodel.Order, bool, err
 // and the server fails after the effect. In the end the account has what the log has, and reconcile finds nothing. It runs a sample of the cells, or all with
 // ORDERSAGA_WHOLE_MATRIX=1.
 func TestMatrixOverStripe(t *testing.T) {
-	draw := drawn(t)
+	draw := testenv.Draw(t)
 	parcel := lostParcel(saga.Refund)
 	parcel.Data = placed(stripefake.Approve, shipped)
 	cells := sagatest.Cells[order.State, *order.Participants]{

@@ -70,7 +70,7 @@ type operation = saga.Operation[State, *Participants]
 var Flow = saga.Flow[State, *Participants]{
 	Name: "refund", Stream: "refund", Subject: "refundId", Workflow: Workflow, Queue: saga.QueueOrders,
 	Start:   saga.StartWith(func(s *State) *Request { return &s.Request }, (*Request).check),
-	Inbound: []saga.Inbound{saga.Starts(typeOf(event.RefundRequested))},
+	Inbound: []saga.Inbound{saga.Starts(event.Named(event.RefundRequested))},
 	Own:     own, Completed: completed,
 	Summary: func(s *State) string { return "refund of order " + s.Request.OrderID },
 	Steps: []saga.Step[State, *Participants]{
@@ -95,12 +95,6 @@ var Flow = saga.Flow[State, *Participants]{
 			Done: event.RefundRestocked, StuckText: RestockStuck,
 		},
 	},
-}
-
-// typeOf is a type of the catalog.
-func typeOf(name string) event.Type {
-	t, _ := event.Find(name)
-	return t
 }
 
 // own folds what only a refund's events say.

@@ -2,10 +2,8 @@ package refund
 
 import (
 	"context"
-	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -58,41 +56,10 @@ func (r Reader) Check(ctx context.Context, request Request, of *order.State) err
 	return err
 }
 
-// Of is the refund that a key of a refund ledger is about; ok is false for reservations of other sagas.
-func Of(key string) (id string, ok bool) {
-	id, ok = strings.CutPrefix(key, prefix)
-	if ok {
-		id, ok = event.Unescape(id)
-	}
-	return id, ok
-}
-
-// List returns the refunds that have reserved money of an order, oldest first. Errors: those of the log and of Fold.
-func (r Reader) List(ctx context.Context, orderID string) ([]State, error) {
-	ledger, err := refunds.Load(ctx, r.Log, orderID)
-	if err != nil {
-		return nil, err
-	}
-	states := []State{}
-	for _, key := range ledger.Keys {
-		if id, ok := Of(key); ok {
-			s, err := r.Load(ctx, id)
-			switch {
-			case err != nil:
-				return nil, err
-			case !s.Opened():
-				return nil, fault.Missing("the stream of refund %s was not found", id)
-			}
-			states = append(states, s)
-		}
-	}
-	return states, nil
-}
-
 // Amount is what the refunds in the ledger of an order have refunded, in minor units. Errors: those of the log and of Fold.
 func (r Reader) Amount(ctx context.Context, ledger refunds.Ledger) (amount int64, err error) {
 	for _, key := range ledger.Keys {
-		id, ok := Of(key)
+		id, ok := Flow.IDOf(key)
 		reservation := ledger.ByKey[key]
 		switch {
 		case !ok || reservation.Released:

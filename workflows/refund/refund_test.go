@@ -3,6 +3,7 @@ package refund_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/refunds"
+	"github.com/ordersaga/ordersaga/internal/refundtest"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
@@ -66,25 +69,29 @@ var (
 	late    = sagatest.Journey{Name: "late", Data: data("42", refund.Request{Amount: 300}), End: saga.Completed}
 )
 
-// TestMatrix strikes every step with every fault.
+// TestMatrix strikes every step with every fault. It runs about one in eight of the cells with a fault, or all with ORDERSAGA_WHOLE_MATRIX=1.
 func TestMatrix(t *testing.T) {
-	t.Run("approved", func(t *testing.T) { sagatest.Matrix(t, cellsFor("tok_visa", amount, restock, tooMuch)) })
-	t.Run("unknown order", func(t *testing.T) {
-		cells := cellsFor("tok_visa", unknown)
-		cells.Unreached, cells.Once = []string{"reserve/undo", "refund/do", "restock/do"}, true
-		cells.Settings.Waits = map[saga.Deadline]time.Duration{order.ReserveDeadline: 10 * time.Second}
-		sagatest.Matrix(t, cells)
-	})
-	t.Run("refused", func(t *testing.T) {
-		cells := cellsFor("tok_refund_refused", refused)
-		cells.Unreached = []string{"restock/do"}
-		sagatest.Matrix(t, cells)
-	})
-	t.Run("late", func(t *testing.T) {
-		cells := cellsFor("tok_refund_late", late)
-		cells.Unreached, cells.Once = []string{"restock/do"}, true
-		sagatest.Matrix(t, cells)
-	})
+	draw := testenv.Draw(t)
+	matrix := func(name string, cells sagatest.Cells[refund.State, *refund.Participants]) {
+		t.Run(name, func(t *testing.T) {
+			cells.OneIn, cells.Draw = 8, draw
+			if os.Getenv(testenv.WholeMatrix) != "" {
+				cells.OneIn = 1
+			}
+			sagatest.Matrix(t, cells)
+		})
+	}
+	matrix("approved", cellsFor("tok_visa", amount, restock, tooMuch))
+	cells := cellsFor("tok_visa", unknown)
+	cells.Unreached, cells.Once = []string{"reserve/undo", "refund/do", "restock/do"}, true
+	cells.Settings.Waits = map[saga.Deadline]time.Duration{order.ReserveDeadline: 10 * time.Second}
+	matrix("unknown order", cells)
+	cells = cellsFor("tok_refund_refused", refused)
+	cells.Unreached = []string{"restock/do"}
+	matrix("refused", cells)
+	cells = cellsFor("tok_refund_late", late)
+	cells.Unreached, cells.Once = []string{"restock/do"}, true
+	matrix("late", cells)
 }
 
 // TestHistories: runs that an earlier version has started go on with this one. SAGATEST_RECORD=1 records them again, on a Temporal server:
@@ -98,19 +105,19 @@ func TestHistories(t *testing.T) {
 
 func TestKeyIsNameOfStream(t *testing.T) {
 	for _, id := range []string{"r-1", "gid://shop/Refund/1 ü"} {
-		got, ok := refund.Of(refund.Flow.StreamOf(id))
+		got, ok := refund.Flow.IDOf(refund.Flow.StreamOf(id))
 		require.True(t, ok)
 		require.Equal(t, id, got)
 	}
 	for _, key := range []string{"undo/authorize", "late/x", "refund/~1"} {
-		_, ok := refund.Of(key)
+		_, ok := refund.Flow.IDOf(key)
 		require.False(t, ok, "%s is a reservation of another saga", key)
 	}
 }
 
 // call is a call of a step function about a refund.
 func (s *shop) call(t require.TestingT, id string, r refund.Request) saga.Call[refund.State] {
-	return saga.Call[refund.State]{ID: id, State: s.state(t, id, r), Now: func() time.Time { return start }}
+	return saga.Call[refund.State]{ID: id, State: s.state(t, id, r), Now: refundtest.Now}
 }
 
 func (s *shop) state(t require.TestingT, id string, r refund.Request) refund.State {
@@ -119,7 +126,7 @@ func (s *shop) state(t require.TestingT, id string, r refund.Request) refund.Sta
 	}
 	state := refund.State{Request: r}
 	state.ID = id
-	ledger, err := refunds.Load(context.Background(), s.log, r.OrderID)
+	ledger, err := refunds.Load(context.Background(), s.Log, r.OrderID)
 	require.NoError(t, err)
 	state.Amount, state.Currency = ledger.ByKey[refund.Flow.StreamOf(id)].Amount, "EUR"
 	return state
@@ -143,7 +150,7 @@ func TestReleasedRefundIsNotPaid(t *testing.T) {
 	o, err = s.Reserve(ctx, s.call(t, "b", r))
 	require.NoError(t, err)
 	require.Equal(t, "Fenced", o.String())
-	back, err := s.paidBack(orderID)
+	back, err := s.PaidBack(orderID)
 	require.NoError(t, err)
 	require.Zero(t, back)
 }
@@ -176,11 +183,11 @@ func TestOrderThatIsNotCapturedIsNotRefundable(t *testing.T) {
 	s := newShop(t, "tok_visa")
 	for _, until := range []string{event.OrderAccepted, event.PaymentAuthorized, event.OrderSettling} {
 		id := "open-" + until
-		_, _, err := s.log.Append(t.Context(), event.OrderStream(id), event.Head{}, events(bought(id, "tok_visa"), until))
+		_, _, err := s.Log.Append(t.Context(), event.OrderStream(id), event.Head{}, refundtest.Events(bought(id, "tok_visa"), until))
 		require.NoError(t, err)
-		of, err := s.orders.Load(t.Context(), id)
+		of, err := s.Shop.Orders.Load(t.Context(), id)
 		require.NoError(t, err)
-		err = refund.Reader{Log: s.log}.Check(t.Context(), refund.Request{OrderID: id, Amount: 1}, &of)
+		err = refund.Reader{Log: s.Log}.Check(t.Context(), refund.Request{OrderID: id, Amount: 1}, &of)
 		var refusal *refund.Refusal
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, refund.ReasonNotRefundable, refusal.Reason)
@@ -189,10 +196,10 @@ func TestOrderThatIsNotCapturedIsNotRefundable(t *testing.T) {
 
 func TestLinesOfARequest(t *testing.T) {
 	s := newShop(t, "tok_visa")
-	of, err := s.orders.Load(t.Context(), orderID)
+	of, err := s.Shop.Orders.Load(t.Context(), orderID)
 	require.NoError(t, err)
 	check := func(lines ...refund.RequestLine) (reason string) {
-		err := refund.Reader{Log: s.log}.Check(t.Context(), refund.Request{OrderID: orderID, Lines: lines}, &of)
+		err := refund.Reader{Log: s.Log}.Check(t.Context(), refund.Request{OrderID: orderID, Lines: lines}, &of)
 		if err == nil {
 			return ""
 		}
@@ -212,22 +219,20 @@ func TestLinesOfARequest(t *testing.T) {
 // Of any order, in any order of refunds, with some of them refused by the gateway meanwhile: the refunds of all units of all lines sum to the total, and
 // at no time is more refunded than was paid.
 func TestLineRefundsSumToTheTotal(t *testing.T) {
+	s, orders := newShop(t, "tok_visa"), 0
 	rapid.Check(t, func(t *rapid.T) {
-		s := newShop(&testing.T{}, "tok_visa")
-		defer s.stock.Close()
-		unstocked := false
-		o := order.Order{ID: "o", CustomerID: "c", Currency: "EUR", Payment: order.PaymentMethod{Method: "tok_visa"}}
-		gross := int64(0)
+		orders++
+		o, gross := refundtest.Order(fmt.Sprint("o-", orders), "tok_visa"), int64(0)
 		for range rapid.IntRange(1, 4).Draw(t, "lines") {
-			l := order.Line{SKU: "s", Quantity: rapid.Int64Range(1, 4).Draw(t, "quantity"), UnitAmount: rapid.Int64Range(1, 400).Draw(t, "price"), Stocked: &unstocked}
+			l := refundtest.Unstocked("s", rapid.Int64Range(1, 4).Draw(t, "quantity"), rapid.Int64Range(1, 400).Draw(t, "price"))
 			o.Lines = append(o.Lines, l)
 			gross += l.Quantity * l.UnitAmount
 		}
 		if off := rapid.Int64Range(0, gross-1).Draw(t, "discount"); off > 0 {
-			o.Lines = append(o.Lines, order.Line{SKU: "off", Quantity: 1, UnitAmount: -off, Stocked: &unstocked})
+			o.Lines = append(o.Lines, refundtest.Unstocked("off", 1, -off))
 		}
 		o = o.Normalize()
-		s.complete(t, o)
+		s.Complete(t, o)
 		left := map[int]int64{}
 		for i, l := range o.Lines {
 			if l.UnitAmount > 0 {
@@ -240,7 +245,7 @@ func TestLineRefundsSumToTheTotal(t *testing.T) {
 			quantity := rapid.Int64Range(1, left[i]).Draw(t, "units")
 			r := refund.Request{OrderID: o.ID, Lines: []refund.RequestLine{line(int64(i+1), quantity)}}
 			n++
-			id := fmt.Sprint("r-", n)
+			id := fmt.Sprint(o.ID, "-r-", n)
 			outcome, err := s.Reserve(context.Background(), s.call(t, id, r))
 			require.NoError(t, err)
 			if outcome.String() == "Refused" {
@@ -262,7 +267,7 @@ func TestLineRefundsSumToTheTotal(t *testing.T) {
 				delete(left, i)
 			}
 		}
-		ledger, err := refunds.Load(context.Background(), s.log, o.ID)
+		ledger, err := refunds.Load(context.Background(), s.Log, o.ID)
 		require.NoError(t, err)
 		taken := map[int]int64{}
 		for _, key := range ledger.Keys {
@@ -310,17 +315,17 @@ func TestRacingRefundsStayBelowWhatWasCaptured(t *testing.T) {
 		})
 	}
 	all.Wait()
-	back, err := s.paidBack(orderID)
+	back, err := s.PaidBack(orderID)
 	require.NoError(t, err)
 	require.Equal(t, int64(900), back, outcomes)
-	ledger, err := refunds.Load(t.Context(), s.log, orderID)
+	ledger, err := refunds.Load(t.Context(), s.Log, orderID)
 	require.NoError(t, err)
-	paid, err := refund.Reader{Log: s.log}.Amount(t.Context(), ledger)
+	paid, err := refund.Reader{Log: s.Log}.Amount(t.Context(), ledger)
 	require.NoError(t, err)
 	require.Equal(t, int64(900), paid)
-	of, err := s.orders.Load(t.Context(), orderID)
+	of, err := s.Shop.Orders.Load(t.Context(), orderID)
 	require.NoError(t, err)
-	found, err := s.Gateway.Lookup(t.Context(), of.PaymentOf())
+	found, err := s.Shop.Gateway.Lookup(t.Context(), of.PaymentOf())
 	require.NoError(t, err)
 	require.Equal(t, payment.Refunded, found.State)
 }

@@ -55,14 +55,19 @@ func (r *Request) check(p *saga.Problems) {
 	p.Require(r.Amount != 0 || len(r.Lines) > 0, "", "must have amount or lines, and not both")
 	p.Require(r.Amount >= 0 && r.Amount <= order.MaxAmount, "/amount", "%s", fault.RuleRange(1, order.MaxAmount))
 	p.Require(!r.Restock || len(r.Lines) > 0, "/restock", "requires lines: an amount does not say which goods are returned")
-	for _, rule := range text.Validate(r.Reason, maxReason) {
-		p.Require(false, "/reason", "%s", rule)
-	}
-	for _, rule := range text.Validate(r.By, maxBy) {
-		p.Require(false, "/by", "%s", rule)
-	}
+	CheckTexts(r.Reason, r.By, p)
 	p.Require(r.ReturnID == "" || event.ValidID(r.ReturnID) && len(r.Lines) > 0 && !r.Restock, "/returnId", "is for refunds of returns")
 	CheckLines(r.Lines, p)
+}
+
+// CheckTexts notes what is wrong with a reason and the name of a caller.
+func CheckTexts(reason, by string, p *saga.Problems) {
+	for _, rule := range text.Validate(reason, maxReason) {
+		p.Require(false, "/reason", "%s", rule)
+	}
+	for _, rule := range text.Validate(by, maxBy) {
+		p.Require(false, "/by", "%s", rule)
+	}
 }
 
 // CheckLines notes what is wrong with lines.
@@ -91,7 +96,7 @@ const (
 	ReasonSkipped          = "refund_skipped"
 )
 
-// Refusal is the data of refund.refused, and an error until then.
+// Refusal is the data of refund.refused and return.refused, and an error until then.
 type Refusal struct {
 	OrderID string `json:"orderId"`
 	Reason  string `json:"reason"`
@@ -103,6 +108,11 @@ type Refusal struct {
 
 	// at is the line of the request that is wrong, from 1; 0 for none.
 	at int
+}
+
+// Refuse refuses a request about an order. At is the line of the request that is wrong, from 1; 0 for none.
+func Refuse(orderID, reason string, at int, detail string) *Refusal {
+	return &Refusal{OrderID: orderID, Reason: reason, Detail: detail, at: at}
 }
 
 func (r *Refusal) Error() string { return r.Reason + ": " + r.Detail }
@@ -136,7 +146,7 @@ func (q quote) total() (int64, error) {
 }
 
 func (q quote) refuse(reason string, at int, detail string) *Refusal {
-	return &Refusal{OrderID: q.request.OrderID, Reason: reason, Detail: detail, at: at}
+	return Refuse(q.request.OrderID, reason, at, detail)
 }
 
 // price is the amount of the request and its lines, after what the ledger has. The error is a Refusal.

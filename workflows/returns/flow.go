@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -60,7 +61,7 @@ type State struct {
 	// Restocked reports that the goods are in stock.
 	Restocked bool `json:"restocked,omitempty"`
 	// Refused is why it was refused, if it was.
-	Refused *Refusal `json:"refused,omitempty"`
+	Refused *refund.Refusal `json:"refused,omitempty"`
 }
 
 // Line is what is returned of a line of the order.
@@ -79,7 +80,7 @@ var Flow = saga.Flow[State, *Participants]{
 	Name: "return", Stream: "return", Subject: "returnId", Workflow: Workflow, Queue: saga.QueueOrders,
 	Start: saga.StartWith(func(s *State) *Request { return &s.Request }, (*Request).check),
 	Inbound: []saga.Inbound{
-		saga.Starts(typeOf(event.ReturnRequested)), saga.FactFrom(typeOf(event.ReturnReceived), (*Receipt).check),
+		saga.Starts(event.Named(event.ReturnRequested)), saga.FactFrom(event.Named(event.ReturnReceived), (*Receipt).check),
 	},
 	Own: own, Clone: clone, Completed: completed,
 	LongStatuses: []saga.Status{StatusAnnounced},
@@ -127,12 +128,6 @@ var Flow = saga.Flow[State, *Participants]{
 	},
 }
 
-// typeOf is a type of the catalog.
-func typeOf(name string) event.Type {
-	t, _ := event.Find(name)
-	return t
-}
-
 // own folds what only a return's events say.
 func own(s *State, r event.Record) error {
 	switch r.Type {
@@ -153,7 +148,7 @@ func own(s *State, r event.Record) error {
 	case event.ReturnRestocked:
 		s.Restocked = true
 	case event.ReturnRefused:
-		return event.DecodeInto(r.Event, func(d Refusal) { s.Refused = &d })
+		return event.DecodeInto(r.Event, func(d refund.Refusal) { s.Refused = &d })
 	case event.ReturnRejected:
 		if s.Refused != nil {
 			s.Detail = s.Refused.Detail

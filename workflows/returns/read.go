@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -51,35 +50,11 @@ func (r Reader) Load(ctx context.Context, id string) (State, error) {
 	return event.FoldPages(ctx, r.Log, key(id), 0, State{}, Flow.Fold)
 }
 
-// Check says what a request would come to for an order as it is. The error is a Refusal, or one of the log.
+// Check says what a request would come to for an order as it is. The error is a refund.Refusal, or one of the log.
 func (r Reader) Check(ctx context.Context, request Request, of *order.State) error {
 	ledger, err := refunds.Load(ctx, r.Log, request.OrderID)
 	if err == nil {
 		_, err = announcement{request, of}.units(ledger)
 	}
 	return err
-}
-
-// List returns the returns that have reserved quantities of an order, oldest first. Errors: those of the log and of Fold.
-func (r Reader) List(ctx context.Context, orderID string) ([]State, error) {
-	ledger, err := refunds.Load(ctx, r.Log, orderID)
-	if err != nil {
-		return nil, err
-	}
-	states := []State{}
-	for _, key := range ledger.ReturnKeys {
-		id, ok := Flow.IDOf(key)
-		if !ok {
-			continue
-		}
-		s, err := r.Load(ctx, id)
-		switch {
-		case err != nil:
-			return nil, err
-		case !s.Opened():
-			return nil, fault.Missing("the stream of return %s was not found", id)
-		}
-		states = append(states, s)
-	}
-	return states, nil
 }

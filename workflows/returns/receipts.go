@@ -80,15 +80,15 @@ func (s *State) receipt(f *saga.Fact) (d received, last, ok bool) {
 	return d, last, len(arrived) > 0
 }
 
-// Expects reports whether anything of a receipt is missing.
+// Expects reports whether anything of a receipt is missing, or may be: before the lines are announced, nothing is known.
 func (s *State) Expects(f *saga.Fact) bool {
 	_, _, ok := s.receipt(f)
-	return ok
+	return ok || len(s.Lines) == 0
 }
 
-// Waits reports whether receipts are used.
+// Waits reports whether receipts are used, at once or when the return is announced.
 func (s *State) Waits() bool {
-	return !s.Ended && !s.Expired && len(s.missing()) > 0 && len(s.Receipts) < MaxReceipts
+	return !s.Ended && !s.Expired && (len(s.Lines) == 0 || len(s.missing()) > 0) && len(s.Receipts) < MaxReceipts
 }
 
 // IsReceipt reports whether a record is a receipt.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/refunds"
-	"github.com/ordersaga/ordersaga/internal/text"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -27,23 +26,12 @@ type Request struct {
 func (r *Request) refunds() bool  { return r.Refund == nil || *r.Refund }
 func (r *Request) restocks() bool { return r.Restock == nil || *r.Restock }
 
-// maxReason and maxBy are how many characters a reason and the name of a caller may have.
-const (
-	maxReason = 500
-	maxBy     = 400
-)
-
 func (r *Request) check(p *saga.Problems) {
 	refunded, restocked := r.refunds(), r.restocks()
 	r.Refund, r.Restock = &refunded, &restocked
 	p.Require(event.ValidID(r.OrderID), "/orderId", "%s", event.IDRule)
 	p.Require(len(r.Lines) > 0, "/lines", "must have at least one line")
-	for _, rule := range text.Validate(r.Reason, maxReason) {
-		p.Require(false, "/reason", "%s", rule)
-	}
-	for _, rule := range text.Validate(r.By, maxBy) {
-		p.Require(false, "/by", "%s", rule)
-	}
+	refund.CheckTexts(r.Reason, r.By, p)
 	refund.CheckLines(r.Lines, p)
 }
 
@@ -63,27 +51,6 @@ const (
 	ReasonExpired          = "return_expired"
 )
 
-// Refusal is the data of return.refused, and an error until then.
-type Refusal struct {
-	OrderID string `json:"orderId"`
-	Reason  string `json:"reason"`
-	// Detail is for people.
-	Detail string `json:"detail,omitempty"`
-
-	// at is the line of the request that is wrong, from 1; 0 for none.
-	at int
-}
-
-func (r *Refusal) Error() string { return r.Reason + ": " + r.Detail }
-
-// Pointer is the JSON pointer of what is wrong in the request; "" for nothing.
-func (r *Refusal) Pointer() string {
-	if r.at == 0 {
-		return ""
-	}
-	return "/lines/" + strconv.Itoa(r.at-1)
-}
-
 func key(id string) string { return refund.ReturnKey(id) }
 
 // announcement says which units of an order a request returns.
@@ -92,12 +59,12 @@ type announcement struct {
 	order   *order.State
 }
 
-func (a announcement) refuse(reason string, at int, detail string) *Refusal {
-	return &Refusal{OrderID: a.request.OrderID, Reason: reason, Detail: detail, at: at}
+func (a announcement) refuse(reason string, at int, detail string) *refund.Refusal {
+	return refund.Refuse(a.request.OrderID, reason, at, detail)
 }
 
 // units are the quantities of the request by line, after what the ledger has: never more than was delivered, less what refunds and other returns
-// have. The error is a Refusal.
+// have. The error is a refund.Refusal.
 func (a announcement) units(l refunds.Ledger) ([]refunds.Units, error) {
 	if paid := a.order; a.request.refunds() && (paid.Capture != order.CaptureDone || paid.Decision != order.Forward) {
 		return nil, a.refuse(ReasonNotRefundable, 0, "the payment of the order is not captured: only a return without refund is possible")

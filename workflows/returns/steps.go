@@ -50,7 +50,7 @@ func (p *Participants) Announce(ctx context.Context, c call) (saga.Outcome, erro
 		return saga.Outcome{}, err
 	}
 	r, err := refunds.ReserveReturn(ctx, p.Ledger, of.Order.ID, key(c.ID), a.units, c.Now())
-	var refusal *Refusal
+	var refusal *refund.Refusal
 	switch {
 	case errors.As(err, &refusal):
 		return saga.Refused(refusal), nil

@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
-	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/refunds"
-	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/internal/refundtest"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/refund"
@@ -25,80 +21,29 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+// orderID is the order whose goods come back.
+const orderID = refundtest.OrderID
 
-// orderID is the order whose goods come back, stocked is how much of each SKU there was before it.
-const (
-	orderID = "shop-1"
-	stocked = 10
-)
+var line = refundtest.Line
 
-// shop has completed orders in a log in memory, with their stock and their money.
+// shop has completed orders, and what the steps of returns call.
 type shop struct {
+	*refundtest.Shop
 	*returns.Participants
-	log     *memlog.Log
-	stock   *inventory.Ledger
-	orders  order.Reader
 	refunds *refunder
 }
 
 func newShop(t testing.TB, method string) *shop {
-	log := memlog.New()
-	ledger, err := inventory.New(inventory.Config{Log: log, Registry: &inventory.MemoryRegistry{}, Temporary: order.Temporary})
-	require.NoError(t, err)
-	t.Cleanup(ledger.Close)
-	gateway, err := simulator.New(simulator.Config{Log: log})
-	require.NoError(t, err)
-	reader := order.Reader{Log: log}
-	s := &shop{log: log, stock: ledger, orders: reader, refunds: &refunder{
-		log: log, Participants: &refund.Participants{Orders: reader, Refunds: log, Gateway: gateway, Stock: ledger},
-	}}
-	s.Participants = &returns.Participants{Orders: reader, Ledger: log, Refunds: s.refunds, Stock: ledger}
-	s.complete(t, bought(orderID, method))
-	return s
+	s := refundtest.NewShop(t, bought(orderID, method))
+	r := &refunder{log: s.Log, Participants: s.Refunds()}
+	return &shop{s, &returns.Participants{Orders: s.Orders, Ledger: s.Log, Refunds: r, Stock: s.Stock}, r}
 }
 
-// bought is an order of three teas, two cups and a fee.
+// bought is an order of three teas, two cups, a fee and a sample.
 func bought(id, method string) order.Order {
-	unstocked := false
-	return order.Order{
-		ID: id, CustomerID: "c-1", Currency: "EUR", Payment: order.PaymentMethod{Method: method},
-		Lines: []order.Line{
-			{SKU: "tea", Quantity: 3, UnitAmount: 333}, {SKU: "cup", Quantity: 2, UnitAmount: 100},
-			{SKU: "fee", Quantity: 1, UnitAmount: 1, Stocked: &unstocked}, {SKU: "sample", Quantity: 1},
-		},
-	}.Normalize()
-}
-
-func (s *shop) complete(t require.TestingT, o order.Order) {
-	ctx, stream := context.Background(), event.OrderStream(o.ID)
-	ref, paid := order.Ref{OrderID: o.ID}, order.PaymentData{OrderID: o.ID, Amount: o.TotalAmount, Currency: o.Currency}
-	items := order.Items{OrderID: o.ID, Lines: o.Items()}
-	_, _, err := s.log.Append(ctx, stream, event.Head{}, []event.Entry{
-		event.New(stream, order.SlotAccept, event.OrderAccepted, o.ID, start, o),
-		event.New(stream, order.SlotReserve, event.InventoryReserved, o.ID, start, items),
-		event.New(stream, order.SlotAuthorize, event.PaymentAuthorized, o.ID, start, paid),
-		event.New(stream, order.SlotDecide, event.OrderSettling, o.ID, start, ref),
-		event.New(stream, order.SlotCapture, event.PaymentCaptured, o.ID, start, paid),
-		event.New(stream, order.SlotCommit, event.InventoryCommitted, o.ID, start, items),
-		event.New(stream, order.SlotEnd, event.OrderCompleted, o.ID, start,
-			order.Ending{OrderID: o.ID, Outcome: saga.Completed, TotalAmount: o.TotalAmount, Currency: o.Currency}),
-	})
-	require.NoError(t, err)
-	for _, item := range o.Items() {
-		_, err := s.stock.Receive(ctx, item.SKU, stocked, "receipt")
-		require.NoError(t, err)
-		_, err = s.stock.Reserve(ctx, o.ID, item.SKU, item.Quantity)
-		require.NoError(t, err)
-		require.NoError(t, s.stock.Commit(ctx, o.ID, item.SKU))
-	}
-	state, err := s.orders.Load(ctx, o.ID)
-	require.NoError(t, err)
-	pay := state.PaymentOf()
-	_, err = s.refunds.Gateway.Authorize(ctx, pay.Key("authorize"), pay)
-	require.NoError(t, err)
-	_, err = s.refunds.Gateway.Capture(ctx, pay.Key("capture"), pay)
-	require.NoError(t, err)
+	return refundtest.Order(id, method,
+		order.Line{SKU: "tea", Quantity: 3, UnitAmount: 333}, order.Line{SKU: "cup", Quantity: 2, UnitAmount: 100},
+		refundtest.Unstocked("fee", 1, 1), order.Line{SKU: "sample", Quantity: 1})
 }
 
 // refunder runs refund sagas, one after the other.
@@ -113,29 +58,18 @@ func (r *refunder) Refund(ctx context.Context, id, correlationID string, request
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	in := saga.OpenInput{ID: id, Data: saga.Object("refundId", id, request), CorrelationID: correlationID}
-	state, _ := sagatest.Drive(context.WithoutCancel(ctx), &refund.Flow, r.Participants, r.log, in, start)
+	state, _ := sagatest.Drive(context.WithoutCancel(ctx), &refund.Flow, r.Participants, r.log, in, refundtest.Start)
 	return state, nil
-}
-
-// paidBack is what the gateway has refunded of an order.
-func (s *shop) paidBack(id string) (amount int64, err error) {
-	records, err := s.log.Read(context.Background(), event.PaymentStream(id), 0, 0)
-	for _, r := range records {
-		if r.Type == event.ChargeRefunded && err == nil {
-			err = event.DecodeInto(r.Event, func(c simulator.Charge) { amount += c.Amount })
-		}
-	}
-	return amount, err
 }
 
 // holds reports what is wrong with money, ledger and stock when a return has ended.
 func (s *shop) holds(end returns.State) error {
 	ctx := context.Background()
-	ledger, err := refunds.Load(ctx, s.log, orderID)
+	ledger, err := refunds.Load(ctx, s.Log, orderID)
 	if err != nil {
 		return err
 	}
-	back, err := s.paidBack(orderID)
+	back, err := s.PaidBack(orderID)
 	if err != nil {
 		return err
 	}
@@ -162,11 +96,11 @@ func (s *shop) holds(end returns.State) error {
 		return fmt.Errorf("the return has ended and is %s", outcome)
 	}
 	for sku, bought := range map[string]int64{"tea": 3, "cup": 2} {
-		want := stocked - bought
+		want := refundtest.Received - bought
 		if *end.Request.Restock && end.Outcome() == returns.Completed {
 			want += came[sku]
 		}
-		balance, err := s.stock.Balance(ctx, sku)
+		balance, err := s.Shop.Stock.Balance(ctx, sku)
 		if err != nil || balance.OnHand != want && !restockSkipped {
 			return fmt.Errorf("%d of %s are on hand, and not %d: %w", balance.OnHand, sku, want, err)
 		}
@@ -207,10 +141,6 @@ func data(id string, r returns.Request) any {
 		ID string `json:"returnId"`
 		returns.Request
 	}{id, r}
-}
-
-func line(n, quantity int64) refund.RequestLine {
-	return refund.RequestLine{Line: n, Quantity: quantity}
 }
 
 // arrived is a receipt of the warehouse.
