@@ -101,6 +101,10 @@ func decodeRefund(body []byte) (refund.Request, error) {
 // refundOrder is POST /v1/orders/{id}/refunds. What cannot be refunded is refused before a saga starts; the refund ledger decides about requests that
 // race.
 func (s *Server) refundOrder(c echo.Context) error {
+	dry, err := dryRunOf(c)
+	if err != nil {
+		return err
+	}
 	id, err := orderID(c)
 	if err != nil {
 		return err
@@ -117,6 +121,9 @@ func (s *Server) refundOrder(c echo.Context) error {
 		return err
 	}
 	request.OrderID = id
+	if dry {
+		key = "" // it has no effect that counts once
+	}
 	r := sagaclient.Request{
 		ID: s.requestID(c, key, "refund", id), CorrelationID: correlationOf(c.Request().Context()), Fresh: key == "",
 	}
@@ -124,8 +131,12 @@ func (s *Server) refundOrder(c echo.Context) error {
 		return fault.Wrap(err, fault.Internal, "write the refund of order %s", id)
 	}
 	aboutSaga(c, f, r.ID)
-	if err := s.refundable(c, f, request, r); err != nil {
+	preview, err := s.refundable(c, f, request, r)
+	switch {
+	case err != nil:
 		return err
+	case dry:
+		return writeJSON(c, http.StatusOK, preview)
 	}
 	_, replayed, err := s.start(c, f, r, key)
 	if err != nil {
@@ -153,22 +164,23 @@ func (s *Server) refundOrder(c echo.Context) error {
 	return writeJSON(c, http.StatusAccepted, s.refundResource(state))
 }
 
-// refundable checks the order and the request of a refund that the log does not have yet.
-func (s *Server) refundable(c echo.Context, f Flow, request refund.Request, r sagaclient.Request) error {
+// refundable checks the order and the request of a refund that the log does not have yet, and says what it comes to.
+func (s *Server) refundable(c echo.Context, f Flow, request refund.Request, r sagaclient.Request) (preview refundPreview, err error) {
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	of, err := s.loadOrder(ctx, request.OrderID)
 	if of, err = ownOrder(c, of, err); err != nil {
-		return err
+		return preview, err
 	}
 	if _, err := f.ReadStart(r.ID, r.Body, ""); err != nil {
-		return err
+		return preview, err
 	}
 	before, err := s.refunds().Load(ctx, r.ID)
 	if err != nil || before.Opened() {
-		return err
+		return preview, err
 	}
-	return refusedRefund(s.refunds().Check(ctx, request, &of))
+	amount, lines, err := s.refunds().Price(ctx, request, &of)
+	return refundPreview{request.OrderID, true, amount, of.Order.Currency, append([]refunds.Line{}, lines...)}, refusedRefund(err)
 }
 
 func (s *Server) refunds() refund.Reader { return refund.Reader{Log: s.cfg.Log} }

@@ -152,6 +152,7 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/orders/:id/refunds", auth.RefundsWrite, own, s.refundOrder},
 		{http.MethodGet, "/v1/orders/:id/refunds", auth.OrdersRead, own, s.listRefunds},
 		{http.MethodGet, "/v1/orders/:id/refunds/:refundId", auth.OrdersRead, own, s.getRefund},
+		{http.MethodGet, "/v1/orders/:id/ledger", auth.OrdersRead, own, s.listLedger},
 		{http.MethodPost, "/v1/orders/:id/returns", auth.RefundsWrite, own, s.returnGoods},
 		{http.MethodGet, "/v1/orders/:id/returns", auth.OrdersRead, own, s.listReturns},
 		{http.MethodGet, "/v1/orders/:id/returns/:returnId", auth.OrdersRead, own, s.getReturn},

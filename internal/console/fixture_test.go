@@ -52,12 +52,12 @@ func (r *rest) set(target string, answer any) {
 	r.answers[target] = answer
 }
 
-// last is the body of the last request whose path ends with a name.
+// last is the body of the last request that has one and whose path ends with a name.
 func (r *rest) last(name string) map[string]any {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range slices.Backward(r.calls) {
-		if path, _, _ := strings.Cut(c.target, "?"); strings.HasSuffix(path, "/"+name) {
+		if path, _, _ := strings.Cut(c.target, "?"); strings.HasSuffix(path, "/"+name) && c.body != nil {
 			return c.body
 		}
 	}

@@ -37,6 +37,9 @@ type sagaPage struct {
 	Order *orderResource
 	Money []movement
 	Stock []balance
+	After afterSale
+	// Live is how the page is refreshed: by its stream, or at intervals while a refund or a return of an order that has ended is under way.
+	Live string
 	// CanCancel and CanResolve report that the caller may do so, and that there is something to do.
 	CanCancel, CanResolve bool
 	Decisions             []decision
@@ -85,7 +88,7 @@ func showSaga(p *request) error {
 	}
 	page.Events, page.Money = shown(events, s.CreatedAt)
 	if !page.Ended {
-		page.Stream = page.Path + "/live?cursor=" + strconv.FormatInt(s.Version, 10)
+		page.Stream, page.Live = page.Path+"/live?cursor="+strconv.FormatInt(s.Version, 10), "stream"
 	}
 	if s.Flow == orderFlow {
 		if err := p.addOrder(&page); err != nil {
@@ -120,8 +123,14 @@ func (p *request) events(target string, after int64) ([]timelineEvent, error) {
 
 func (p *request) addOrder(page *sagaPage) error {
 	page.Order = new(orderResource)
-	if err := p.get("/v1/orders/"+url.PathEscape(page.Saga.ID), page.Order); err != nil {
+	if err := p.get(orderTarget(page.Saga.ID), page.Order); err != nil {
 		return err
+	}
+	if err := p.addAfterSale(page); err != nil {
+		return err
+	}
+	if page.Ended && page.After.open() {
+		page.Live = "poll"
 	}
 	if !p.caller.Has(auth.StockRead) {
 		return nil
