@@ -33,13 +33,12 @@ const atNow = "now"
 // clockSlack is how long before the API's clock a time counts as now, for an order that is from the future of that clock.
 const clockSlack = 10 * time.Second
 
-// getOrder answers with the order, folded from its stream; with ?at= as it stood then.
+// getOrder answers with the order, folded from its stream; with ?at= or ?version= as it was then.
 func (s *Server) getOrder(c echo.Context) error {
-	q := queryOf(c, "at")
-	var at time.Time
-	past := false
-	if q.one("at") != atNow {
-		at, past = q.time("at")
+	q := queryOf(c, "at", "version")
+	then, past := moment{}, false
+	if q.values.Has("version") || q.one("at") != atNow {
+		then, past = q.moment()
 	}
 	if err := q.err(); err != nil {
 		return err
@@ -52,7 +51,13 @@ func (s *Server) getOrder(c echo.Context) error {
 		return s.answerOrder(c, id)
 	}
 	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) {
-		state, err := s.loadOrderAt(ctx, id, at)
+		var state order.State
+		var err error
+		if then.version > 0 {
+			state, err = s.loadOrderOf(ctx, id, then)
+		} else {
+			state, err = s.loadOrderAt(ctx, id, then.at)
+		}
 		return ownOrder(c, state, err)
 	})
 }
@@ -159,6 +164,15 @@ func (s *Server) loadOrder(ctx context.Context, id string) (order.State, error) 
 		return s.findAccepted(ctx, id)
 	}
 	return state, err
+}
+
+// loadOrderOf returns the order of a version. The error is NotFound if it has none.
+func (s *Server) loadOrderOf(ctx context.Context, id string, then moment) (order.State, error) {
+	records, err := s.readTo(ctx, event.OrderStream(id), then)
+	if err != nil {
+		return order.State{}, err
+	}
+	return order.Fold(records)
 }
 
 // loadOrderAt returns where an order stood. The error is NotFound when there was none at that time. Events are timed by

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,25 @@ func TestGetOrderAtTime(t *testing.T) {
 	f.sagas.placed["o-3"] = sagaclient.Placement{Order: placedOrder("o-3"), CorrelationID: "correlation-1"}
 	require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/v1/orders/o-3?at=2026-11-21T18:30:00Z", "").status)
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/o-3?at=2026-11-21T18:29:00Z", "").status)
+}
+
+func TestGetOrderAtVersion(t *testing.T) {
+	f := newFixture(t)
+	f.append("o-1", timeline("o-1")...)
+	for version, want := range map[string]string{"1": "accepted", "2": "reserved", "3": "authorized"} {
+		o := f.do(http.MethodGet, "/v1/orders/o-1?version="+version, "").resource(t)
+		require.Equal(t, want, o.Status, version)
+		require.Equal(t, version, strconv.FormatInt(o.Version, 10))
+	}
+	for _, version := range []string{"99", "9223372036854775807"} {
+		require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/o-1?version="+version, "").status, version)
+	}
+	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/o-2?version=1", "").status)
+	for _, query := range []string{"version=0", "version=-1", "version=x", "version=1&version=2", "version=1&at=now", "version=1&at=2026-11-21T18:30:00Z"} {
+		p := f.do(http.MethodGet, "/v1/orders/o-1?"+query, "").problem(t)
+		require.Equal(t, http.StatusUnprocessableEntity, p.Status, query)
+		require.NotEmpty(t, p.Errors, query)
+	}
 }
 
 // The clock of the fixture's API is behind the one that timed the order.

@@ -144,15 +144,27 @@ func sagaAttrs(f Flow, id string) []slog.Attr {
 	return []slog.Attr{slog.String("flow", flow), slog.String(key, id)}
 }
 
+// getSaga answers with a saga, folded from its stream; with ?at= or ?version= as it was then.
 func (s *Server) getSaga(c echo.Context) error {
-	if err := queryOf(c).err(); err != nil {
+	q := queryOf(c, "at", "version")
+	then, past := q.moment()
+	if err := q.err(); err != nil {
 		return err
 	}
 	f, id, err := s.sagaOf(c)
 	if err != nil {
 		return err
 	}
-	return s.answerSaga(c, f, id)
+	if !past {
+		return s.answerSaga(c, f, id)
+	}
+	return answer(s, c, s.sagaResourceOf(f), func(ctx context.Context) (saga.View, error) {
+		records, err := s.readTo(ctx, f.StreamOf(id), then)
+		if err != nil {
+			return saga.View{}, err
+		}
+		return f.View(records)
+	})
 }
 
 func (s *Server) answerSaga(c echo.Context, f Flow, id string) error {

@@ -49,6 +49,21 @@ func TestGetSaga(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, f.do(http.MethodGet, "/v1/sagas/gift/g-1", "").status)
 }
 
+func TestGetSagaAtMoment(t *testing.T) {
+	f := newSagasFixture(t)
+	events := giftEvents("g-1")
+	f.give("g-1", events...)
+	newest := f.do(http.MethodGet, "/v1/sagas/gift/g-1", "")
+	require.Equal(t, newest.body, f.do(http.MethodGet, "/v1/sagas/gift/g-1?version="+strconv.Itoa(len(events)), "").body)
+	require.Equal(t, newest.body, f.do(http.MethodGet, "/v1/sagas/gift/g-1?at=2099-01-01T00:00:00Z", "").body)
+	first := f.do(http.MethodGet, "/v1/sagas/gift/g-1?version=1", "").sagaOf(t)
+	require.EqualValues(t, 1, first.Version)
+	require.NotEqual(t, newest.sagaOf(t).Steps, first.Steps)
+	for _, query := range []string{"version=" + strconv.Itoa(len(events)+1), "at=2000-01-01T00:00:00Z"} {
+		require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/sagas/gift/g-1?"+query, "").status, query)
+	}
+}
+
 func TestUnknownSagas(t *testing.T) {
 	f := newSagasFixture(t)
 	f.give("g-1", giftEvents("g-1")...)

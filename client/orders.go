@@ -150,6 +150,11 @@ func (c *Client) OrderAt(ctx context.Context, id string, at time.Time) (Order, e
 	return get[Order](ctx, c, pathTo("orders", id), url.Values{"at": {at.UTC().Format(time.RFC3339Nano)}})
 }
 
+// OrderVersion returns an order as it was after the event of a version.
+func (c *Client) OrderVersion(ctx context.Context, id string, version int64) (Order, error) {
+	return get[Order](ctx, c, pathTo("orders", id), url.Values{"version": {strconv.FormatInt(version, 10)}})
+}
+
 // Filter selects orders and sagas. The zero value selects all.
 type Filter struct {
 	Statuses []string

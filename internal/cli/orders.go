@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ordersaga/ordersaga/client"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -160,10 +162,14 @@ func printOrder(w io.Writer, o client.Order) error {
 
 func getCommand() *cobra.Command {
 	var asJSON bool
+	var until moment
 	cmd := &cobra.Command{
-		Use: "get ID", Short: "Show an order and its events", Args: cobra.ExactArgs(1),
+		Use: "get ID", Short: "Show an order and its events, now or as it was with --until", Args: cobra.ExactArgs(1),
+		Example: `  ordersaga get shop-1001
+  ordersaga get shop-1001 --until 4 --json
+  ordersaga get shop-1001 --until 2026-01-31T12:00:00Z`,
 		RunE: remoteCommand(func(cmd *cobra.Command, args []string, c *client.Client) error {
-			o, err := c.Order(cmd.Context(), args[0])
+			o, err := until.order(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
@@ -179,11 +185,46 @@ func getCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(out)
-			return printEvents(out, events)
+			return printEvents(out, slices.DeleteFunc(events, func(e client.Event) bool { return e.Version > o.Version }))
 		}),
 	}
+	cmd.Flags().Var(&until, "until", "show the order after the event of this version, or as it was at this RFC 3339 time")
 	jsonFlag(cmd, &asJSON, "print the order as JSON")
 	return cmd
+}
+
+// moment is the version or the time of an order that a command shows; the zero value is now.
+type moment struct {
+	text    string
+	version int64
+	at      time.Time
+}
+
+func (m *moment) String() string { return m.text }
+
+// Type names the value in the help.
+func (m *moment) Type() string { return "version|time" }
+
+func (m *moment) Set(text string) (err error) {
+	*m = moment{text: text}
+	if m.version, err = strconv.ParseInt(text, 10, 64); err == nil && m.version > 0 {
+		return nil
+	}
+	if m.at, err = event.ParseTime(text); err != nil {
+		return errors.New("expected the version of an event, from 1, or a time such as 2026-01-31T12:00:00Z")
+	}
+	m.version = 0
+	return nil
+}
+
+func (m *moment) order(ctx context.Context, c *client.Client, id string) (client.Order, error) {
+	switch {
+	case m.version > 0:
+		return c.OrderVersion(ctx, id, m.version)
+	case !m.at.IsZero():
+		return c.OrderAt(ctx, id, m.at)
+	}
+	return c.Order(ctx, id)
 }
 
 func printEvents(w io.Writer, events []client.Event) error {

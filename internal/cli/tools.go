@@ -19,19 +19,24 @@ import (
 )
 
 func rebuildCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "rebuild", Short: "Rebuild the lists of orders and other sagas from the event log", Args: cobra.NoArgs,
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use: "rebuild", Short: "Rebuild the lists of orders and other sagas from the event log, or show what differs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, service.NewLogger, service.Parts{}, func(ctx context.Context, s *service.Service) error {
 				started, damaged := time.Now(), 0
+				var compare func(readmodel.Difference)
+				if dryRun {
+					compare = func(d readmodel.Difference) { fmt.Fprintln(cmd.OutOrStdout(), printable(d.String())) }
+				}
 				err := s.Rebuild(ctx, func(done int) {
 					if done%1000 == 0 {
 						fmt.Fprintf(cmd.ErrOrStderr(), "%d orders\n", done)
 					}
 				}, func(stream string, rebuilt readmodel.Rebuilt) {
-					damaged += printRebuilt(cmd.OutOrStdout(), stream, rebuilt, started)
+					damaged += printRebuilt(cmd.OutOrStdout(), stream, rebuilt, started, dryRun)
 					started = time.Now()
-				})
+				}, compare)
 				if err == nil && damaged > 0 {
 					err = fault.New(fault.Corrupt, "%d streams are damaged", damaged)
 				}
@@ -39,11 +44,17 @@ func rebuildCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing; show each entry that differs from the log")
+	return cmd
 }
 
 // printRebuilt says what a rebuild did, and returns how many streams are damaged.
-func printRebuilt(out io.Writer, kind string, r readmodel.Rebuilt, started time.Time) int {
-	fmt.Fprintf(out, "%d %s streams, %d documents written, %d removed, %d streams damaged, in %s\n",
+func printRebuilt(out io.Writer, kind string, r readmodel.Rebuilt, started time.Time, dryRun bool) int {
+	format := "%d %s streams, %d documents written, %d removed, %d streams damaged, in %s\n"
+	if dryRun {
+		format = "%d %s streams, %d documents differ, %d to remove, %d streams damaged, in %s\n"
+	}
+	fmt.Fprintf(out, format,
 		r.Streams, kind, r.Written, r.Removed, r.Failed, time.Since(started).Round(time.Millisecond))
 	for _, f := range r.Failures {
 		fmt.Fprintf(out, "  %s: %v\n", f.Stream, f.Err)

@@ -70,6 +70,22 @@ func TestRebuild(t *testing.T) {
 	stray.ID = "0-before-all"
 	require.NoError(t, s.Put(t.Context(), stray))
 
+	compare := func() (found []string) {
+		result, err := readmodel.Orders.Compare(t.Context(), s, log, nil, func(d readmodel.Difference) { found = append(found, d.String()) })
+		require.NoError(t, err)
+		require.Equal(t, 30, result.Streams)
+		require.Len(t, found, result.Written+result.Removed)
+		return found
+	}
+	before := pages(t, s, readmodel.Filter{Limit: 100})
+	found := compare()
+	require.Subset(t, found, []string{
+		"order-o-001: the list has no entry", "order-o-002: Status, Version", "order-o-003: Reason, Status", "order-o-004: Version",
+		"order-o-500: the log has no stream", "order-0-before-all: the log has no stream",
+	})
+	require.Len(t, found, 26+3+2)
+	require.Equal(t, before, pages(t, s, readmodel.Filter{Limit: 100}), "a comparison changes nothing")
+
 	var seen []int
 	result, err := readmodel.Orders.Rebuild(t.Context(), s, log, func(done int) { seen = append(seen, done) })
 	require.NoError(t, err)
@@ -80,6 +96,7 @@ func TestRebuild(t *testing.T) {
 		requireStored(t, s, o)
 	}
 	require.Len(t, pages(t, s, readmodel.Filter{Limit: 100}), 30)
+	require.Empty(t, compare())
 
 	again, err := readmodel.Orders.Rebuild(t.Context(), s, log, nil)
 	require.NoError(t, err)

@@ -61,19 +61,23 @@ func (s *Service) Log() *eventlog.Follower { return s.stores.log }
 // Orders are the lists of orders and of what needs attention.
 func (s *Service) Orders() api.Orders { return listing{s.stores.orders, s.stores.sagas} }
 
-// Rebuild rebuilds the lists of the sagas of every flow from the event log. Progress gets the number of orders that are done; report gets the
-// result of each flow, and the name with which its streams begin. Errors: Unavailable.
-func (s *Service) Rebuild(ctx context.Context, progress func(done int), report func(stream string, r readmodel.Rebuilt)) error {
+// Rebuild rebuilds the lists of the sagas of every flow from the event log. With compare, it changes nothing and calls compare for each difference.
+// Progress gets the number of orders that are done; report gets the result of each flow, and the name with which its streams begin. Errors: Unavailable.
+func (s *Service) Rebuild(
+	ctx context.Context, progress func(done int), report func(stream string, r readmodel.Rebuilt), compare func(readmodel.Difference),
+) error {
 	for _, f := range s.tables() {
-		rebuild := func() (readmodel.Rebuilt, error) {
-			return readmodel.Of(f).Rebuild(ctx, s.stores.sagas, s.stores.raw, nil)
-		}
+		list, store, each := readmodel.Of(f), readmodel.Store(s.stores.sagas), func(int) {}
 		if f.Info().Name == order.Flow.Name {
-			rebuild = func() (readmodel.Rebuilt, error) {
-				return readmodel.Orders.Rebuild(ctx, s.stores.orders, s.stores.raw, progress)
-			}
+			list, store, each = readmodel.Orders, s.stores.orders, progress
 		}
-		rebuilt, err := rebuild()
+		var rebuilt readmodel.Rebuilt
+		var err error
+		if compare == nil {
+			rebuilt, err = list.Rebuild(ctx, store, s.stores.raw, each)
+		} else {
+			rebuilt, err = list.Compare(ctx, store, s.stores.raw, each, compare)
+		}
 		report(f.Info().Stream, rebuilt)
 		if err != nil {
 			return err

@@ -247,6 +247,9 @@ func TestAttentionIsResolved(t *testing.T) {
 	out, err := s.cli("rebuild")
 	require.NoError(t, err, out)
 	require.False(t, strings.Contains(out, "damaged") && !strings.Contains(out, "0 streams damaged"), out)
+	out, err = s.cli("rebuild", "--dry-run")
+	require.NoError(t, err, out)
+	require.Contains(t, out, " order streams, 0 documents differ, 0 to remove", out)
 }
 
 // TestADecisionWithoutAWorkerOrARun: an intervention requires a worker, but not the run that needs attention.

@@ -44,6 +44,8 @@ func TestCommandsOverREST(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(done(place...)), &placed))
 	require.Equal(t, []any{"cli-1", "completed", int64(900)}, []any{placed.ID, placed.Status, placed.TotalAmount})
 	require.Contains(t, done("get", "cli-1"), "7  ")
+	require.NotContains(t, done("get", "cli-1", "--until", "4"), "payment.captured")
+	require.Contains(t, done("get", "cli-1", "--until", "4", "--json"), `"status": "settling"`)
 	require.Contains(t, done("sagas", "order", "cli-1"), "✓ capture")
 	require.Contains(t, done("watch", "cli-1"), "order.completed")
 	require.Contains(t, done("stock", "tea"), "tea  8 ")

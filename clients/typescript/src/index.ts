@@ -121,9 +121,9 @@ export class Client {
     return this.#wait('/v1/orders', order, options);
   }
 
-  /** Returns an order, now or as it was at a time. */
-  order(id: string, options: { at?: Date; signal?: AbortSignal } = {}): Promise<Order> {
-    return this.#get(path('orders', id), { at: options.at?.toISOString() }, options.signal);
+  /** Returns an order, now or as it was at a time or after the event of a version. */
+  order(id: string, options: { at?: Date; version?: number; signal?: AbortSignal } = {}): Promise<Order> {
+    return this.#get(path('orders', id), { at: options.at?.toISOString(), version: options.version?.toString() }, options.signal);
   }
 
   /** Lists orders, newest first. */

@@ -354,7 +354,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read a saga, with the state of each step.
+         * Read a saga, with the state of each step, now or at an earlier time.
          * @description The answer is computed from the saga's events. An accepted saga without events has version 0.
          */
         get: operations["getSaga"];
@@ -1728,6 +1728,8 @@ export interface components {
     parameters: {
         /** @description The order's ID, percent-encoded. */
         OrderId: string;
+        /** @description The state after the event of this version; not together with `at`. 404 if the stream has no such version. */
+        AtVersion: number;
         /** @description The letter's id. */
         LetterId: string;
         /** @description The SKU, percent-encoded. */
@@ -1940,6 +1942,8 @@ export interface operations {
             query?: {
                 /** @description The order at this time; `now` is the current order. 404 before it was created. */
                 at?: string | "now";
+                /** @description The state after the event of this version; not together with `at`. 404 if the stream has no such version. */
+                version?: components["parameters"]["AtVersion"];
             };
             header?: {
                 /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
@@ -2947,7 +2951,12 @@ export interface operations {
     };
     getSaga: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The saga at this time. 404 before its first event. */
+                at?: string;
+                /** @description The state after the event of this version; not together with `at`. 404 if the stream has no such version. */
+                version?: components["parameters"]["AtVersion"];
+            };
             header?: {
                 /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
                 "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
