@@ -70,6 +70,8 @@ func shop() map[string]any {
 	answers["POST /v1/orders/shop-1006/refunds"] = text(`{"amount":500,"currency":"EUR","lines":[{"line":2,"quantity":1,"amount":500}]}`)
 	answers["POST /v1/orders/shop-1006/returns"] = text("{}")
 	answers["POST /v1/orders/shop-1006/returns/r-1/receipts"] = text("{}")
+	early := sagaJSON("shop-1008", "reserved", "null", step("reserve", "compensable", "done"), step("authorize", "compensable", "running"), step("decide", "pivot", "pending"))
+	answers["GET /v1/sagas/order/shop-1008?version=2"] = text(strings.Replace(early, `"version":3`, `"version":2`, 1))
 	answers["GET /v1/stock/tea"] = text(`{"sku":"tea","onHand":100,"reserved":4,"available":96,"version":2}`)
 	answers["GET /v1/dead-letters/letter-2"] = text(`{"id":"266d4173-b1ee-5d28-bf9c-b5f1c14a9c73","status":"open","reason":"invalid","detail":"event is invalid; /data/lines/0/quantity: is missing",
 		"type":"order.created","subject":"shop-1009","eventId":"evt-41","originExchange":"domain_events","originRoutingKey":"order.created","attempts":1,
@@ -112,6 +114,20 @@ func TestInABrowser(t *testing.T) {
 	b.Run(`htmx.trigger(document.getElementById("live"), "refresh"), ""`)
 	b.Says("The status is shipped.")
 	b.Shows("#details-1 pre")
+
+	// The slider shows the state after an earlier event.
+	move := func(version string) {
+		b.Run(`(e => { e.value = ` + version + `; e.dispatchEvent(new Event("change", {bubbles: true})); })(document.getElementById("version")), ""`)
+		b.Says(version + " of 3")
+		b.Check()
+	}
+	move("2")
+	b.Await(`!document.getElementById("event-3") && !document.getElementById("cancel") && location.search === "?version=2"`)
+	b.Says("if it turns back")
+	move("3")
+	b.Shows("#event-3")
+	move("2")
+	b.Click("#latest", "#event-3")
 
 	b.Click("#cancel", "#confirm")
 	b.Says("These steps are compensated, in this order: confirm, authorize, reserve.")

@@ -129,6 +129,24 @@ func TestPageOfASagaShowsStepsMoneyAndDecisions(t *testing.T) {
 	}
 }
 
+func TestStateOfASagaAfterAnEarlierEvent(t *testing.T) {
+	b := newVisitor(t, nil, world())
+	path, target := "/console/sagas/order/"+url.PathEscape(hostile), "GET /v1/sagas/order/"+url.PathEscape(hostile)+"?version="
+	before := strings.Replace(sagaJSON(hostile, "accepted", "null", step("reserve", "compensable", "running"), step("authorize", "compensable", "pending"), step("decide", "pivot", "pending")),
+		`"version":3`, `"version":1`, 1)
+	b.rest.set(target+"1", text(before))
+	b.rest.set(target+"9", fault.New(fault.NotFound, "the stream has no version 9"))
+	page := b.get(path + "?version=1").Body.String()
+	for _, wanted := range []string{`aria-label="Steps: reserve running, authorize pending, decide pending."`, "1 of 3", `id="event-1"`, `id="latest"`} {
+		require.Contains(t, page, wanted)
+	}
+	for _, unwanted := range []string{`id="event-2"`, `id="cancel"`, `id="resolve-skip"`, "data-stream", "Stock now", "Refund ledger"} {
+		require.NotContains(t, page, unwanted)
+	}
+	require.Equal(t, http.StatusNotFound, b.get(path+"?version=9").Code)
+	require.Contains(t, b.get(path+"?version=3").Body.String(), `id="resolve-skip"`, "the newest event is now")
+}
+
 func TestAttentionIsOldestFirst(t *testing.T) {
 	b := newVisitor(t, nil, world())
 	page := b.get("/console/attention").Body.String()

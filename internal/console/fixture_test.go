@@ -37,7 +37,7 @@ type call struct {
 	body                               map[string]any
 }
 
-// rest is the API: it answers with what the test says, by method and path.
+// rest is the API: it answers with what the test says, by method and path, with or without the query.
 type rest struct {
 	t *testing.T
 	// mu guards all below.
@@ -72,7 +72,10 @@ func (r *rest) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, c)
-	found, ok := r.answers[q.Method+" "+q.URL.EscapedPath()]
+	found, ok := r.answers[q.Method+" "+c.target]
+	if !ok {
+		found, ok = r.answers[q.Method+" "+q.URL.EscapedPath()]
+	}
 	if !ok {
 		found = fault.New(fault.NotFound, "there is nothing at %s", q.URL.Path)
 	}

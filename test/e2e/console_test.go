@@ -48,6 +48,11 @@ func TestConsole(t *testing.T) {
 	require.NoError(t, err)
 	b.Says("order.completed")
 
+	b.Run(`(e => { e.value = 2; e.dispatchEvent(new Event("change", {bubbles: true})); })(document.getElementById("version")), ""`)
+	b.Says("inventory.reserved", "2 of ")
+	b.Await(`!document.getElementById("event-3")`)
+	b.Click("#latest", "#event-3")
+
 	// One unit comes back by a return, which refunds it, and a part of the other's price is refunded.
 	b.Click("#return", "#continue")
 	b.Enter("#line-1", "1")
