@@ -108,19 +108,15 @@ func letterID(c echo.Context) (string, error) {
 // replayDead sends a letter to the inbox again, or with ?dryRun=true what would
 // come of that is told.
 func (s *Server) replayDead(c echo.Context) error {
-	q := queryOf(c, "dryRun")
-	dry := q.one("dryRun")
-	if dry != "" && dry != "true" && dry != "false" {
-		q.add("dryRun", "must be true or false")
-	}
-	if err := q.err(); err != nil {
+	dry, err := dryRunOf(c)
+	if err != nil {
 		return err
 	}
 	id, r, err := s.letterRequest(c, "replay", decodeReplay)
 	if err != nil {
 		return err
 	}
-	if dry == "true" {
+	if dry {
 		return answer(s, c, func(run deadletter.DryRun) dryRun {
 			return dryRun{id, true, run.Outcome, run.Sentence, null.Text(run.OrderID), null.Text(run.Refusal)}
 		}, func(ctx context.Context) (deadletter.DryRun, error) { return s.cfg.DeadLetters.DryRun(ctx, id, r) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -37,11 +38,13 @@ type orderSagas[S, P, V any] struct {
 	load    func(ctx context.Context, id string) (S, error)
 	orderOf func(*S) string
 	keys    func(refunds.Ledger) []string
-	// check returns the refusal of a saga for an order as it is, refused that of a saga; problem makes the problem of either.
-	check   func(ctx context.Context, begun *S, of *order.State) error
+	// check returns what a saga would do for an order as it is, or its refusal; refused returns that of a saga; problem makes the problem of either.
+	check   func(ctx context.Context, begun *S, of *order.State) (preview any, err error)
 	refused func(*S) *refund.Refusal
 	problem func(*refund.Refusal) error
 	view    func(S, orderLinks) V
+	// previews reports that ?dryRun=true answers with the preview.
+	previews bool
 }
 
 // orderRequest is a request to start such a saga.
@@ -87,6 +90,13 @@ func (o orderSagas[S, P, V]) ownOrder(ctx context.Context, c echo.Context, id st
 
 // start is POST to the list.
 func (o orderSagas[S, P, V]) start(c echo.Context) error {
+	dry := false
+	if o.previews {
+		var err error
+		if dry, err = dryRunOf(c); err != nil {
+			return err
+		}
+	}
 	id, err := orderID(c)
 	if err != nil {
 		return err
@@ -103,6 +113,9 @@ func (o orderSagas[S, P, V]) start(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if dry {
+		key = "" // it has no effect that counts once
+	}
 	r := sagaclient.Request{
 		ID: request.id, CorrelationID: correlationOf(c.Request().Context()), Fresh: request.id == "" && key == "", CallerID: request.id != "",
 	}
@@ -113,9 +126,12 @@ func (o orderSagas[S, P, V]) start(c echo.Context) error {
 		return fault.Wrap(err, fault.Internal, "write the %s of order %s", o.table.Name, id)
 	}
 	aboutSaga(c, f, r.ID)
-	begun, err := o.begin(c, id, r)
+	begun, preview, err := o.begin(c, id, r)
 	if err != nil {
 		return err
+	}
+	if dry {
+		return writeJSON(c, http.StatusOK, preview)
 	}
 	_, replayed, err := o.Server.start(c, f, r, key)
 	if err != nil {
@@ -142,34 +158,34 @@ func (o orderSagas[S, P, V]) start(c echo.Context) error {
 	return answerStarted(c, o.path(id, r.ID), replayed, wait, k.Ended, o.shown(state))
 }
 
-// begin returns the saga before its first event. It checks the order and the request of one that the log does not have yet.
-func (o orderSagas[S, P, V]) begin(c echo.Context, orderID string, r sagaclient.Request) (begun S, err error) {
+// begin returns the saga before its first event. It checks the order and the request of one that the log does not have yet, and returns what it would do.
+func (o orderSagas[S, P, V]) begin(c echo.Context, orderID string, r sagaclient.Request) (begun S, preview any, err error) {
 	ctx, cancel := o.withDependencyTimeout(c)
 	defer cancel()
 	of, err := o.ownOrder(ctx, c, orderID)
 	if err != nil {
-		return begun, err
+		return begun, nil, err
 	}
 	data, err := o.table.ReadStart(r.ID, r.Body, "")
 	if err != nil {
-		return begun, err
+		return begun, nil, err
 	}
 	if begun, err = o.table.Begun(r.ID, data); err != nil {
-		return begun, err
+		return begun, nil, err
 	}
 	now := o.cfg.Clock().Truncate(time.Millisecond)
 	k := o.table.Kit(&begun)
 	k.CreatedAt, k.UpdatedAt, k.CorrelationID = now, now, r.CorrelationID
 	before, err := o.load(ctx, r.ID)
 	if err != nil || o.table.Kit(&before).Opened() {
-		return begun, err
+		return begun, nil, err
 	}
-	err = o.check(ctx, &begun, &of)
+	preview, err = o.check(ctx, &begun, &of)
 	var refusal *refund.Refusal
 	if errors.As(err, &refusal) {
 		err = o.problem(refusal)
 	}
-	return begun, err
+	return begun, preview, err
 }
 
 // list is GET of the list: the sagas that have reserved something, oldest first.

@@ -62,6 +62,16 @@ func (q *query) one(name string) string {
 	return values[0]
 }
 
+// dryRunOf reports whether a request asks only what would happen.
+func dryRunOf(c echo.Context) (bool, error) {
+	q := queryOf(c, "dryRun")
+	dry := q.one("dryRun")
+	if dry != "" && dry != "true" && dry != "false" {
+		q.add("dryRun", "must be true or false")
+	}
+	return dry == "true", q.err()
+}
+
 func (q *query) limit(unset int) int {
 	text := q.one("limit")
 	if text == "" {

@@ -81,11 +81,13 @@ func (s *Server) refundSagas() orderSagas[refund.State, *refund.Participants, re
 		Server: s, table: &refund.Flow, decode: decodeRefund, reserved: event.RefundReserved, load: s.refunds().Load,
 		orderOf: func(state *refund.State) string { return state.Request.OrderID },
 		keys:    func(l refunds.Ledger) []string { return l.Keys },
-		check: func(ctx context.Context, begun *refund.State, of *order.State) error {
-			return s.refunds().Check(ctx, begun.Request, of)
+		check: func(ctx context.Context, begun *refund.State, of *order.State) (any, error) {
+			amount, lines, err := s.refunds().Price(ctx, begun.Request, of)
+			return refundPreview{begun.Request.OrderID, true, amount, of.Order.Currency, append([]refunds.Line{}, lines...)}, err
 		},
-		refused: func(state *refund.State) *refund.Refusal { return state.Refused },
-		problem: refusedRefund, view: showRefund,
+		previews: true,
+		refused:  func(state *refund.State) *refund.Refusal { return state.Refused },
+		problem:  refusedRefund, view: showRefund,
 	}
 }
 

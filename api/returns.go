@@ -88,8 +88,8 @@ func (s *Server) returnSagas() orderSagas[returns.State, *returns.Participants, 
 		Server: s, table: &returns.Flow, decode: decodeReturn, reserved: event.ReturnAnnounced, load: reader.Load,
 		orderOf: func(state *returns.State) string { return state.Request.OrderID },
 		keys:    func(l refunds.Ledger) []string { return l.ReturnKeys },
-		check: func(ctx context.Context, begun *returns.State, of *order.State) error {
-			return reader.Check(ctx, begun.Request, of)
+		check: func(ctx context.Context, begun *returns.State, of *order.State) (any, error) {
+			return nil, reader.Check(ctx, begun.Request, of)
 		},
 		refused: func(state *returns.State) *refund.Refusal { return state.Refused },
 		problem: refusedReturn, view: showReturn,

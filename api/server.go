@@ -153,6 +153,7 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/orders/:id/refunds", auth.RefundsWrite, own, refunds.start},
 		{http.MethodGet, "/v1/orders/:id/refunds", auth.OrdersRead, own, refunds.list},
 		{http.MethodGet, "/v1/orders/:id/refunds/:refundId", auth.OrdersRead, own, refunds.get},
+		{http.MethodGet, "/v1/orders/:id/ledger", auth.OrdersRead, own, s.listLedger},
 		{http.MethodPost, "/v1/orders/:id/returns", auth.RefundsWrite, own, returns.start},
 		{http.MethodGet, "/v1/orders/:id/returns", auth.OrdersRead, own, returns.list},
 		{http.MethodGet, "/v1/orders/:id/returns/:returnId", auth.OrdersRead, own, returns.get},

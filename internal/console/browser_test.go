@@ -46,11 +46,32 @@ func shop() map[string]any {
 	for id, saga := range map[string]string{"shop-1008": waits, "shop-1007": stuck} {
 		answers["GET /v1/sagas/order/"+id] = text(saga)
 		answers["GET /v1/sagas/order/"+id+"/events"] = text(events)
+		answers["GET /v1/orders/"+id+"/ledger"] = text(`{"items":[],"refundable":0}`)
 		answers["GET /v1/orders/"+id] = text(`{"customerId":"customer-7","currency":"EUR","totalAmount":4498,"fulfillment":"shipment","payment":{"method":"tok_visa"},
 			"metadata":{"channel":"web"},"lines":[{"line":1,"sku":"tea","quantity":2,"unitAmount":1999,"stocked":true},{"line":2,"sku":"gift wrap","quantity":1,"unitAmount":500,"stocked":false}]}`)
 		answers["POST /v1/sagas/order/"+id+"/cancellation"] = text(saga)
 		answers["POST /v1/sagas/order/"+id+"/resolutions"] = text("{}")
 	}
+	paid := sagaJSON("shop-1006", "completed", "null", step("reserve", "compensable", "done"), step("authorize", "compensable", "done"),
+		step("decide", "pivot", "done"), step("capture", "forward", "done"), step("commit", "forward", "done"))
+	answers["GET /v1/sagas/order/shop-1006"], answers["GET /v1/sagas/order/shop-1006/events"] = text(paid), text(events)
+	answers["GET /v1/orders/shop-1006"] = text(`{"customerId":"customer-7","currency":"EUR","totalAmount":4498,"fulfillment":"immediate","payment":{"method":"tok_visa"},
+		"lines":[{"line":1,"sku":"tea","quantity":2,"unitAmount":1999,"stocked":true},{"line":2,"sku":"gift wrap","quantity":1,"unitAmount":500,"stocked":false}]}`)
+	answers["GET /v1/orders/shop-1006/ledger"] = text(`{"refundable":1500,"items":[
+		{"key":"refund-3f0c","flow":"refund","id":"3f0c","source":"captured","status":"refunded","amount":999,"currency":"EUR"},
+		{"key":"dispute-dp_1Q","flow":"dispute","id":"dp_1Q","source":"captured","status":"released","amount":3499,"currency":"EUR"},
+		{"key":"refund-77aa","flow":"refund","id":"77aa","source":"captured","status":"reserved","amount":1999,"currency":"EUR"}]}`)
+	answers["GET /v1/orders/shop-1006/refunds"] = text(`{"items":[
+		{"id":"3f0c","status":"refunded","amount":999,"currency":"EUR","lines":[],"createdAt":"2026-11-21T18:29:10.000Z"},
+		{"id":"77aa","status":"accepted","amount":1999,"currency":"EUR","lines":[],"createdAt":"2026-11-21T18:29:20.000Z"}]}`)
+	back := `{"id":"r-1","status":"announced","refund":true,"restock":true,"lines":[{"line":1,"sku":"tea","quantity":1,"received":0}],"createdAt":"2026-11-21T18:29:25.000Z"}`
+	answers["GET /v1/orders/shop-1006/returns"] = text(`{"items":[` + back + `]}`)
+	answers["GET /v1/orders/shop-1006/returns/r-1"] = text(back)
+	answers["POST /v1/orders/shop-1006/refunds"] = text(`{"amount":500,"currency":"EUR","lines":[{"line":2,"quantity":1,"amount":500}]}`)
+	answers["POST /v1/orders/shop-1006/returns"] = text("{}")
+	answers["POST /v1/orders/shop-1006/returns/r-1/receipts"] = text("{}")
+	early := sagaJSON("shop-1008", "reserved", "null", step("reserve", "compensable", "done"), step("authorize", "compensable", "running"), step("decide", "pivot", "pending"))
+	answers["GET /v1/sagas/order/shop-1008?version=2"] = text(strings.Replace(early, `"version":3`, `"version":2`, 1))
 	answers["GET /v1/stock/tea"] = text(`{"sku":"tea","onHand":100,"reserved":4,"available":96,"version":2}`)
 	answers["GET /v1/dead-letters/letter-2"] = text(`{"id":"266d4173-b1ee-5d28-bf9c-b5f1c14a9c73","status":"open","reason":"invalid","detail":"event is invalid; /data/lines/0/quantity: is missing",
 		"type":"order.created","subject":"shop-1009","eventId":"evt-41","originExchange":"domain_events","originRoutingKey":"order.created","attempts":1,
@@ -94,6 +115,20 @@ func TestInABrowser(t *testing.T) {
 	b.Says("The status is shipped.")
 	b.Shows("#details-1 pre")
 
+	// The slider shows the state after an earlier event.
+	move := func(version string) {
+		b.Run(`(e => { e.value = ` + version + `; e.dispatchEvent(new Event("change", {bubbles: true})); })(document.getElementById("version")), ""`)
+		b.Says(version + " of 3")
+		b.Check()
+	}
+	move("2")
+	b.Await(`!document.getElementById("event-3") && !document.getElementById("cancel") && location.search === "?version=2"`)
+	b.Says("if it turns back")
+	move("3")
+	b.Shows("#event-3")
+	move("2")
+	b.Click("#latest", "#event-3")
+
 	b.Click("#cancel", "#confirm")
 	b.Says("These steps are compensated, in this order: confirm, authorize, reserve.")
 	b.Enter("#reason", "the customer called")
@@ -112,6 +147,28 @@ func TestInABrowser(t *testing.T) {
 	require.Equal(t, map[string]any{"action": "substitute", "attention": 1.0, "reference": "transfer 4711"}, f.rest.last("resolutions"))
 
 	b.Scheme("light")
+	b.Open("/console/sagas/order/shop-1006")
+	b.Says("Refund ledger", "15.00 EUR")
+	b.Size(1280, 960)
+	picture("console-refunds")
+	b.Size(1280, 900)
+	b.Click("#refund", "#continue")
+	b.Enter("#line-2", "1")
+	b.Click("#continue", "#confirm")
+	b.Says("5.00 EUR are refunded to the customer.", "1 × gift wrap: 5.00 EUR.", "Afterwards 10.00 EUR can still be refunded.")
+	b.Click("#confirm", "#after-title")
+	b.Says("The refund is accepted.")
+	require.Equal(t, map[string]any{"lines": []any{map[string]any{"line": 2.0, "quantity": 1.0}}, "restock": false}, f.rest.last("refunds"))
+	b.Click("#return", "#continue")
+	b.Enter("#line-1", "1")
+	b.Click("#continue", "#confirm")
+	b.Click("#confirm", "#after-title")
+	b.Click("#receive-0", "#continue")
+	b.Click("#continue", "#confirm")
+	b.Says("everything that is missing")
+	b.Click("#confirm", "#after-title")
+	b.Says("The receipt of the returned goods is reported.")
+
 	b.Open("/console/dead-letters/letter-2")
 	b.Says("the error is in line 6")
 	b.Run(`(e => e.value = e.value.replace('"unitAmount"', '"quantity": 2, "unitAmount"'))(document.getElementById("payload"))`)
@@ -127,7 +184,7 @@ func TestInABrowser(t *testing.T) {
 		}
 	}
 	b.Size(390, 844)
-	for _, path := range append([]string{"/console/sagas/order/shop-1007"}, pages...) {
+	for _, path := range append([]string{"/console/sagas/order/shop-1007", "/console/sagas/order/shop-1006"}, pages...) {
 		b.Open(path)
 		b.Fits(390)
 	}

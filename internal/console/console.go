@@ -143,6 +143,10 @@ func (c *Console) route() {
 		"GET /console/stock/{sku}":  showStock,
 		"POST /console/stock/{sku}": changeStock,
 	}
+	for _, a := range goodsActions {
+		pages["GET /console/sagas/order/{id}/"+a.name] = func(p *request) error { return a.show(p, nil) }
+		pages["POST /console/sagas/order/{id}/"+a.name] = a.send
+	}
 	for pattern, serve := range pages {
 		c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, serve, true) })
 	}
@@ -343,6 +347,9 @@ func (p *request) render(status int, name, title string, data any) error {
 var doneTexts = map[string]string{
 	"cancelled": "The cancellation is recorded.",
 	"resolved":  "The decision is recorded.",
+	"refunded":  "The refund is accepted.",
+	"returned":  "The return is accepted.",
+	"arrived":   "The receipt of the returned goods is reported.",
 	"replayed":  "The message was sent to its queue again.",
 	"discarded": "The dead letter is discarded.",
 	"received":  "The receipt is in the ledger.",

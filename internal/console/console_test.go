@@ -56,8 +56,13 @@ func world() map[string]any {
 		"GET /v1/sagas/order/" + id + "/events": text(events),
 		"GET /v1/orders/" + id: text(`{"customerId":` + quoted(hostile) + `,"currency":"EUR","totalAmount":123456,"fulfillment":"immediate",
 			"payment":{"method":"tok_visa"},"metadata":{"<script>":"</dd><script>"},"lines":[{"line":1,"sku":` + quoted(hostile) + `,"quantity":2,"unitAmount":61728,"stocked":true}]}`),
-		"POST /v1/sagas/order/" + id + "/cancellation": text(saga),
-		"POST /v1/sagas/order/" + id + "/resolutions":  text(`{}`),
+		"GET /v1/orders/" + id + "/ledger":                text(`{"items":[{"key":` + quoted(hostile) + `,"flow":"dispute","id":` + quoted(hostile) + `,"status":"reserved","amount":1,"currency":"EUR"}],"refundable":123456}`),
+		"GET /v1/orders/" + id + "/returns/r-1":           text(`{"id":"r-1","status":"announced","refund":true,"restock":true,"lines":[{"line":1,"sku":` + quoted(hostile) + `,"quantity":2,"received":0}]}`),
+		"POST /v1/orders/" + id + "/refunds":              text(`{"amount":61728,"currency":"EUR","lines":[{"line":1,"quantity":1,"amount":61728}]}`),
+		"POST /v1/orders/" + id + "/returns":              text(`{}`),
+		"POST /v1/orders/" + id + "/returns/r-1/receipts": text(`{}`),
+		"POST /v1/sagas/order/" + id + "/cancellation":    text(saga),
+		"POST /v1/sagas/order/" + id + "/resolutions":     text(`{}`),
 		"GET /v1/attention": text(`{"items":[
 			{"id":"late-1","status":"completed","attention":1,"step":"refund","error":"no answer","since":"2026-11-21T18:26:00.000Z","actions":["retry","skip"]},
 			{"id":` + quoted(hostile) + `,"status":"needs_attention","attention":1,"step":"authorize","undo":true,"error":"<script>","attempts":4,"since":"2026-11-21T18:25:00.000Z","actions":["retry","skip","substitute"]}
@@ -79,7 +84,8 @@ func world() map[string]any {
 
 var pages = []string{
 	"/console/sagas", "/console/sagas/order/" + url.PathEscape(hostile), "/console/sagas/order/" + url.PathEscape(hostile) + "/cancel",
-	"/console/sagas/order/" + url.PathEscape(hostile) + "/resolve?action=skip", "/console/attention", "/console/dead-letters", "/console/dead-letters/letter-1",
+	"/console/sagas/order/" + url.PathEscape(hostile) + "/resolve?action=skip", "/console/sagas/order/" + url.PathEscape(hostile) + "/refund",
+	"/console/sagas/order/" + url.PathEscape(hostile) + "/return", "/console/sagas/order/" + url.PathEscape(hostile) + "/receive?return=r-1", "/console/attention", "/console/dead-letters", "/console/dead-letters/letter-1",
 	"/console/dead-letters/letter-1/discard", "/console/stock", "/console/stock/" + url.PathEscape(hostile), "/console/health",
 }
 
@@ -121,6 +127,24 @@ func TestPageOfASagaShowsStepsMoneyAndDecisions(t *testing.T) {
 	} {
 		require.Contains(t, page, wanted)
 	}
+}
+
+func TestStateOfASagaAfterAnEarlierEvent(t *testing.T) {
+	b := newVisitor(t, nil, world())
+	path, target := "/console/sagas/order/"+url.PathEscape(hostile), "GET /v1/sagas/order/"+url.PathEscape(hostile)+"?version="
+	before := strings.Replace(sagaJSON(hostile, "accepted", "null", step("reserve", "compensable", "running"), step("authorize", "compensable", "pending"), step("decide", "pivot", "pending")),
+		`"version":3`, `"version":1`, 1)
+	b.rest.set(target+"1", text(before))
+	b.rest.set(target+"9", fault.New(fault.NotFound, "the stream has no version 9"))
+	page := b.get(path + "?version=1").Body.String()
+	for _, wanted := range []string{`aria-label="Steps: reserve running, authorize pending, decide pending."`, "1 of 3", `id="event-1"`, `id="latest"`} {
+		require.Contains(t, page, wanted)
+	}
+	for _, unwanted := range []string{`id="event-2"`, `id="cancel"`, `id="resolve-skip"`, "data-stream", "Stock now", "Refund ledger"} {
+		require.NotContains(t, page, unwanted)
+	}
+	require.Equal(t, http.StatusNotFound, b.get(path+"?version=9").Code)
+	require.Contains(t, b.get(path+"?version=3").Body.String(), `id="resolve-skip"`, "the newest event is now")
 }
 
 func TestAttentionIsOldestFirst(t *testing.T) {

@@ -37,7 +37,7 @@ type call struct {
 	body                               map[string]any
 }
 
-// rest is the API: it answers with what the test says, by method and path.
+// rest is the API: it answers with what the test says, by method and path, with or without the query.
 type rest struct {
 	t *testing.T
 	// mu guards all below.
@@ -52,12 +52,12 @@ func (r *rest) set(target string, answer any) {
 	r.answers[target] = answer
 }
 
-// last is the body of the last request whose path ends with a name.
+// last is the body of the last request that has one and whose path ends with a name.
 func (r *rest) last(name string) map[string]any {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range slices.Backward(r.calls) {
-		if path, _, _ := strings.Cut(c.target, "?"); strings.HasSuffix(path, "/"+name) {
+		if path, _, _ := strings.Cut(c.target, "?"); strings.HasSuffix(path, "/"+name) && c.body != nil {
 			return c.body
 		}
 	}
@@ -72,7 +72,10 @@ func (r *rest) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, c)
-	found, ok := r.answers[q.Method+" "+q.URL.EscapedPath()]
+	found, ok := r.answers[q.Method+" "+c.target]
+	if !ok {
+		found, ok = r.answers[q.Method+" "+q.URL.EscapedPath()]
+	}
 	if !ok {
 		found = fault.New(fault.NotFound, "there is nothing at %s", q.URL.Path)
 	}

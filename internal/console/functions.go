@@ -130,13 +130,13 @@ const (
 // tone is the tone of the status of a saga, the state of a step or the status of a dead letter.
 func tone(status string) string {
 	switch status {
-	case "completed", "done", "replayed", "retried", "ok", "substituted", "delivered":
+	case "completed", "done", "replayed", "retried", "ok", "substituted", "delivered", "refunded":
 		return toneDone
 	case "needs_attention", "unknown", "open", "lost":
 		return toneAttention
-	case "rejected", "failed", "refused", "failing":
+	case "rejected", "failed", "refused", "failing", "expired":
 		return toneBad
-	case "cancelled", "compensated", "skipped", "discarded", "pending":
+	case "cancelled", "compensated", "skipped", "discarded", "pending", "released":
 		return toneCalm
 	}
 	return toneActive

@@ -24,9 +24,12 @@ const (
 )
 
 type sagaPage struct {
-	Saga    sagaResource
-	Path    string
-	Ended   bool
+	Saga  sagaResource
+	Path  string
+	Ended bool
+	// Latest is the newest version. Past reports that the page shows the state after an earlier event.
+	Latest  int64
+	Past    bool
 	Drawing drawing
 	Events  []shownEvent
 	// Omitted reports that there are older events.
@@ -37,6 +40,9 @@ type sagaPage struct {
 	Order *orderResource
 	Money []movement
 	Stock []balance
+	After afterSale
+	// Live is how the page is refreshed: by its stream, or at intervals while a refund or a return of an order that has ended is under way.
+	Live string
 	// CanCancel and CanResolve report that the caller may do so, and that there is something to do.
 	CanCancel, CanResolve bool
 	Decisions             []decision
@@ -75,22 +81,37 @@ func showSaga(p *request) error {
 	if err != nil {
 		return err
 	}
-	now := p.cfg.Clock()
-	page := sagaPage{Saga: s, Path: sagaPath(s.Flow, s.ID), Ended: isEnded(s.Status), Drawing: draw(p.flow(s.Flow), s, now)}
+	now, latest := p.cfg.Clock(), s.Version
+	version := p.r.URL.Query().Get("version")
+	past := version != "" && version != strconv.FormatInt(latest, 10)
+	if past {
+		s = sagaResource{}
+		if err := p.get(sagaTarget(p.sagaOf())+"?version="+url.QueryEscape(version), &s); err != nil {
+			return err
+		}
+		now = s.UpdatedAt
+	}
+	page := sagaPage{
+		Saga: s, Path: sagaPath(s.Flow, s.ID), Ended: isEnded(s.Status), Latest: latest, Past: past, Drawing: draw(p.flow(s.Flow), s, now),
+	}
 	after := max(0, s.Version-shownEvents)
 	page.Omitted = after > 0
 	events, err := p.events(sagaTarget(s.Flow, s.ID), after)
 	if err != nil {
 		return err
 	}
+	events = slices.DeleteFunc(events, func(e timelineEvent) bool { return past && e.Version > s.Version })
 	page.Events, page.Money = shown(events, s.CreatedAt)
-	if !page.Ended {
-		page.Stream = page.Path + "/live?cursor=" + strconv.FormatInt(s.Version, 10)
+	if !page.Ended && !past {
+		page.Stream, page.Live = page.Path+"/live?cursor="+strconv.FormatInt(s.Version, 10), "stream"
 	}
 	if s.Flow == orderFlow {
 		if err := p.addOrder(&page); err != nil {
 			return err
 		}
+	}
+	if past {
+		return p.render(http.StatusOK, "saga", s.Flow+" "+s.ID, page)
 	}
 	info := p.flow(s.Flow)
 	cancels := p.caller.Has(auth.SagasWrite) && (s.Flow != orderFlow || p.caller.Has(auth.OrdersWrite))
@@ -120,8 +141,18 @@ func (p *request) events(target string, after int64) ([]timelineEvent, error) {
 
 func (p *request) addOrder(page *sagaPage) error {
 	page.Order = new(orderResource)
-	if err := p.get("/v1/orders/"+url.PathEscape(page.Saga.ID), page.Order); err != nil {
+	if err := p.get(orderTarget(page.Saga.ID), page.Order); err != nil {
 		return err
+	}
+	if page.Past {
+		page.Order.Parcels = nil // as they are now
+		return nil
+	}
+	if err := p.addAfterSale(page); err != nil {
+		return err
+	}
+	if page.Ended && page.After.open() {
+		page.Live = "poll"
 	}
 	if !p.caller.Has(auth.StockRead) {
 		return nil

@@ -69,6 +69,18 @@ const (
 // OnRequest reports whether a key is that of a refund on request.
 func OnRequest(key string) bool { return strings.HasPrefix(key, RequestPrefix) }
 
+// SagaOf is the refund or the dispute that a key is of; empty for a key of another saga.
+func SagaOf(key string) (flow, id string) {
+	for _, prefix := range []string{RequestPrefix, DisputePrefix} {
+		if name, ok := strings.CutPrefix(key, prefix); ok {
+			if id, ok = event.Unescape(name); ok {
+				return strings.TrimSuffix(prefix, "-"), id
+			}
+		}
+	}
+	return "", ""
+}
+
 // Claim is a refund to reserve.
 type Claim struct {
 	// Reference is the reference of the payment.

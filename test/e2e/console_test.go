@@ -22,7 +22,7 @@ func TestConsole(t *testing.T) {
 	b.At(service.URL)
 	env := append(environ(), "MONGODB_DATABASE="+s.database)
 	key := strings.TrimSpace(printed(t, env, "keys", "create", "--name", "ada", "--scopes",
-		"orders:read,orders:write,sagas:write,stock:read,stock:write,operate"))
+		"orders:read,orders:write,sagas:write,refunds:write,stock:read,stock:write,operate"))
 	s.client.Token = key
 	b.Open("/")
 	b.Enter("#key", key)
@@ -47,6 +47,30 @@ func TestConsole(t *testing.T) {
 	_, err = s.bus.Publish(s.ctx, "shipment.delivered", watched, map[string]string{"orderId": watched})
 	require.NoError(t, err)
 	b.Says("order.completed")
+
+	b.Run(`(e => { e.value = 2; e.dispatchEvent(new Event("change", {bubbles: true})); })(document.getElementById("version")), ""`)
+	b.Says("inventory.reserved", "2 of ")
+	b.Await(`!document.getElementById("event-3")`)
+	b.Click("#latest", "#event-3")
+
+	// One unit comes back by a return, which refunds it, and a part of the other's price is refunded.
+	b.Click("#return", "#continue")
+	b.Enter("#line-1", "1")
+	b.Click("#continue", "#confirm")
+	b.Says("announced to the warehouse: 1 × " + sku)
+	b.Click("#confirm", "#after-title")
+	b.Says("The return is accepted.")
+	b.Click("#receive-0", "#continue")
+	b.Click("#continue", "#confirm")
+	b.Click("#confirm", "#after-title")
+	b.Says("1 of 1 × " + sku)
+	b.Await(`[...document.querySelectorAll("section[aria-labelledby=after-title] .badge.done")].some(e => e.innerText === "completed")`)
+	b.Click("#refund", "#continue")
+	b.Enter("#amount", "2.50")
+	b.Click("#continue", "#confirm")
+	b.Says("2.50 EUR are refunded to the customer.")
+	b.Click("#confirm", "#after-title")
+	b.Says("The refund is accepted.", "7.50 EUR")
 
 	// A cancellation whose void is stuck.
 	stuck := place("tok_void_stuck", "shipment")

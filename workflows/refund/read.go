@@ -47,13 +47,22 @@ func (r Reader) Load(ctx context.Context, id string) (State, error) {
 	return event.FoldPages(ctx, r.Log, key(id), 0, State{}, Flow.Fold)
 }
 
-// Check says what a request would come to for an order as it is. The error is a Refusal, or one of the log.
-func (r Reader) Check(ctx context.Context, request Request, of *order.State) error {
+// Price is what a request would come to for an order as it is. The error is a Refusal, or one of the log.
+func (r Reader) Price(ctx context.Context, request Request, of *order.State) (amount int64, lines []refunds.Line, err error) {
 	ledger, err := refunds.Load(ctx, r.Log, request.OrderID)
-	if err == nil {
-		_, _, err = quote{request, of}.price(ledger)
+	if err != nil {
+		return 0, nil, err
 	}
-	return err
+	return quote{request, of}.price(ledger)
+}
+
+// Refundable is what can still be refunded of an order, in minor units.
+func Refundable(l refunds.Ledger, of *order.State) int64 {
+	total, err := quote{order: of}.total()
+	if err != nil || l.Disputed() {
+		return 0
+	}
+	return l.Left(refunds.Captured, total)
 }
 
 // Amount is what the refunds in the ledger of an order have refunded, in minor units. Errors: those of the log and of Fold.

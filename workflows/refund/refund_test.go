@@ -187,7 +187,7 @@ func TestOrderThatIsNotCapturedIsNotRefundable(t *testing.T) {
 		require.NoError(t, err)
 		of, err := s.Shop.Orders.Load(t.Context(), id)
 		require.NoError(t, err)
-		err = refund.Reader{Log: s.Log}.Check(t.Context(), refund.Request{OrderID: id, Amount: 1}, &of)
+		_, _, err = refund.Reader{Log: s.Log}.Price(t.Context(), refund.Request{OrderID: id, Amount: 1}, &of)
 		var refusal *refund.Refusal
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, refund.ReasonNotRefundable, refusal.Reason)
@@ -199,7 +199,7 @@ func TestLinesOfARequest(t *testing.T) {
 	of, err := s.Shop.Orders.Load(t.Context(), orderID)
 	require.NoError(t, err)
 	check := func(lines ...refund.RequestLine) (reason string) {
-		err := refund.Reader{Log: s.Log}.Check(t.Context(), refund.Request{OrderID: orderID, Lines: lines}, &of)
+		_, _, err := refund.Reader{Log: s.Log}.Price(t.Context(), refund.Request{OrderID: orderID, Lines: lines}, &of)
 		if err == nil {
 			return ""
 		}

@@ -148,8 +148,32 @@ export interface paths {
          * @description A refund has an amount, or quantities of lines: then the amount is quantity times unitAmount less its share of the discounts, rounded so that all units of all lines sum to the total. The amount is reserved before the gateway is called: refunds never exceed what was captured, and the quantities of a line never exceed what was ordered. The refund is a saga; it continues if the client disconnects.
          *     With Prefer: wait=N the answer is 201 with the refund as it ended, refunded or refused by the gateway, if that takes at most N seconds (60 at most). Otherwise it is 202, with the current state of the refund, and Location is its path.
          *     With an Idempotency-Key, the same body returns the same refund (Idempotent-Replayed); another body is refused.
+         *     With dryRun=true nothing is started; the answer is 200 with what would be refunded, or the refusal.
          */
         post: operations["refundOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Read the refund ledger of an order, oldest reservation first.
+         * @description Every refund and dispute reserves its amount here first, so that no money is refunded twice.
+         */
+        get: operations["listLedger"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1047,6 +1071,46 @@ export interface components {
                 events: string;
                 saga?: string;
             };
+        };
+        RefundPreview: {
+            orderId: components["schemas"]["Id"];
+            /** @constant */
+            dryRun: true;
+            /** @description In minor units. */
+            amount: number;
+            currency: string;
+            /** @description What is refunded; empty for an amount without lines. */
+            lines: {
+                line: number;
+                quantity: number;
+                amount: number;
+            }[];
+        };
+        Reservation: {
+            key: string;
+            /** @description The flow of the saga that has reserved: refund or dispute. null for refunds that the order itself or its late payment makes. */
+            flow: string | null;
+            /** @description The ID of that saga. */
+            id: string | null;
+            /**
+             * @description captured: the captured payment. arrived: money that arrived after the order had ended.
+             * @enum {string}
+             */
+            source: "captured" | "arrived";
+            /**
+             * @description released: nothing is refunded, and the amount is free again.
+             * @enum {string}
+             */
+            status: "reserved" | "refunded" | "released";
+            /** @description In minor units. */
+            amount: number;
+            currency: string;
+            /** @description What is refunded; empty for an amount without lines. */
+            lines: {
+                line: number;
+                quantity: number;
+                amount: number;
+            }[];
         };
         Return: {
             id: string;
@@ -2198,7 +2262,10 @@ export interface operations {
     };
     refundOrder: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only report what would happen. */
+                dryRun?: "true" | "false";
+            };
             header?: {
                 /** @description 1 to 255 visible ASCII characters. Requests with the same key and body take effect once; another body is refused. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -2247,6 +2314,16 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What would be refunded, with dryRun=true. */
+            200: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefundPreview"];
+                };
+            };
             /** @description The refund has ended, in time for Prefer. */
             201: {
                 headers: {
@@ -2300,6 +2377,46 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listLedger: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 128 visible ASCII characters; otherwise a new one is generated. */
+                "X-Correlation-Id"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The order's ID, percent-encoded. */
+                id: components["parameters"]["OrderId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All reservations, and what can still be refunded. */
+            200: {
+                headers: {
+                    "X-Correlation-Id": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Reservation"][];
+                        nextCursor: components["schemas"]["NextCursor"];
+                        /** @description What can still be refunded of the captured payment, in minor units; 0 while a dispute is open. */
+                        refundable: number;
+                    };
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             421: components["responses"]["HostNotAllowed"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
