@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"os"
@@ -20,7 +21,7 @@ import (
 )
 
 const (
-	// overlap is how long before the previous checkpoint the search for changed streams begins: clocks of processes differ, and an append may take
+	// overlap is how long before the previous search the search for changed streams begins: clocks of processes differ, and an append may take
 	// a while.
 	overlap = 10 * time.Minute
 	// sweepEvery is the interval of searches in all streams.
@@ -95,13 +96,25 @@ func (l *Ledger) create(ctx context.Context, sweep bool) (Created, error) {
 			return done, err
 		}
 	}
-	at := l.cfg.Clock().UTC().Truncate(event.TimeResolution)
-	swept, err := l.cfg.Store.Swept(ctx)
+	now := l.cfg.Clock().UTC().Truncate(event.TimeResolution)
+	swept, err := l.cfg.Store.Time(ctx, stateSwept)
 	if err != nil {
 		return done, err
 	}
-	sweep = sweep || at.Sub(swept) >= sweepEvery
-	leaves, err := l.changed(ctx, last.body, sweep)
+	age := now.Sub(swept)
+	sweep = sweep || age >= sweepEvery || age < -overlap
+	searched, err := l.cfg.Events.Now(ctx)
+	if err != nil {
+		return done, err
+	}
+	at, since, err := l.times(ctx, last.body, now)
+	if err != nil {
+		return done, err
+	}
+	if sweep {
+		since = time.Time{}
+	}
+	leaves, err := l.changed(ctx, since)
 	if err != nil {
 		return done, err
 	}
@@ -109,23 +122,49 @@ func (l *Ledger) create(ctx context.Context, sweep bool) (Created, error) {
 		if done, err = l.record(ctx, last, leaves, at, sweep); err != nil {
 			return done, err
 		}
+		if err := l.cfg.Store.SetTime(ctx, stateSearched, searched); err != nil {
+			return done, err
+		}
 	}
 	if sweep {
-		err = l.cfg.Store.SetSwept(ctx, at)
+		if err := l.dropLeftovers(ctx); err != nil {
+			l.warn(ctx, "leftovers of checkpoints are not removed", err)
+		}
+		if err := l.cfg.Store.SetTime(ctx, stateSwept, now); err != nil {
+			return done, err
+		}
 	}
-	return done, err
+	if err := l.publish(ctx, done.N); err != nil {
+		l.warn(ctx, "checkpoints are published later", err)
+	}
+	return done, nil
+}
+
+func (l *Ledger) warn(ctx context.Context, message string, err error) {
+	l.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, message, slog.Any("error", err))
+}
+
+// times returns the time of the checkpoint after last, which is never before that of last, and when the search for changed streams begins. The clock of
+// the process that recorded last may have been ahead, so the server's time at its search counts, too. Without one all records with a time are read.
+func (l *Ledger) times(ctx context.Context, last body, now time.Time) (at, since time.Time, err error) {
+	if last.N == 0 {
+		return now, since, nil
+	}
+	c, err := last.checkpoint()
+	if err != nil {
+		return at, since, err
+	}
+	if since, err = l.cfg.Store.Time(ctx, stateSearched); since.After(c.Time) {
+		since = c.Time
+	}
+	if at = now; at.Before(c.Time) {
+		at = c.Time
+	}
+	return at, since.Add(-overlap), err
 }
 
 // changed returns the leaves of streams that have grown since their last leaf. The stream of the checkpoints alone is no reason for a checkpoint.
-func (l *Ledger) changed(ctx context.Context, last body, sweep bool) ([]audit.Leaf, error) {
-	var since time.Time
-	if !sweep && last.N > 0 {
-		c, err := last.checkpoint()
-		if err != nil {
-			return nil, err
-		}
-		since = c.Time.Add(-overlap)
-	}
+func (l *Ledger) changed(ctx context.Context, since time.Time) ([]audit.Leaf, error) {
 	heads, err := l.cfg.Events.HeadsSince(ctx, since)
 	if err != nil {
 		return nil, err
@@ -163,9 +202,6 @@ func (l *Ledger) record(ctx context.Context, last newest, leaves []audit.Leaf, a
 		return Created{}, err
 	}
 	head, tail, err := l.cfg.Log.Append(ctx, audit.Stream, last.head, []event.Entry{l.entry("checkpoint", event.AuditCheckpointRecorded, b.N, at, b)})
-	if eventlog.Lost(err) {
-		return Created{}, errors.Join(err, l.dropLost(ctx, b, tail))
-	}
 	if err != nil {
 		return Created{}, err
 	}
@@ -179,22 +215,26 @@ func (l *Ledger) record(ctx context.Context, last newest, leaves []audit.Leaf, a
 	return Created{N: b.N, New: true, Size: b.Size, Leaves: b.Leaves}, nil
 }
 
-// dropLost removes the leaves of a checkpoint that another process has recorded first, unless they are the same.
-func (l *Ledger) dropLost(ctx context.Context, b body, tail []event.Record) error {
-	if len(tail) == 0 {
-		return nil
+// dropLeftovers removes the leaves of attempts that have not recorded their checkpoint: another process was first, or they were killed.
+func (l *Ledger) dropLeftovers(ctx context.Context) error {
+	roots := make(map[int64]string)
+	for page, err := range event.Pages(ctx, l.cfg.Log, audit.Stream, 0) {
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if b, err := event.Decode[body](r.Event); err == nil && r.Type == event.AuditCheckpointRecorded && recordedAt(b.N) == r.Version {
+				roots[b.N] = b.RootHash
+			}
+		}
 	}
-	recorded, err := event.Decode[body](tail[0].Event)
-	if err != nil || recorded.N != b.N || recorded.RootHash == b.RootHash {
-		return nil //nolint:nilerr // the next checkpoint reads the log and reports it
-	}
-	return l.cfg.Store.DropLeaves(ctx, b.N, b.RootHash, b.Leaves)
+	return l.cfg.Store.DropLeaves(ctx, roots)
 }
 
-// finish signs a recorded checkpoint, stores what follows from its leaves, publishes and writes it. Each step may be repeated.
+// finish signs a recorded checkpoint, stores what follows from its leaves, and writes its note. Each step may be repeated.
 func (l *Ledger) finish(ctx context.Context, s newest) (newest, error) {
-	finished, err := l.cfg.Store.Finished(ctx)
-	if err != nil || s.signed != nil && finished >= s.body.N {
+	stored, err := l.cfg.Store.Number(ctx, stateStored)
+	if err != nil || s.signed != nil && stored >= s.body.N {
 		return s, err
 	}
 	if err := l.index(ctx, s.body); err != nil {
@@ -210,17 +250,40 @@ func (l *Ledger) finish(ctx context.Context, s newest) (newest, error) {
 	if err != nil {
 		return s, err
 	}
-	if l.cfg.Publish != nil {
-		if err := l.cfg.Publish(ctx, *s.signed); err != nil {
-			return s, err
-		}
-	}
 	if err := l.write(sum); err != nil {
 		return s, err
 	}
 	l.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "checkpoint signed", slog.Int64("checkpoint", sum.N), slog.Int64("size", sum.Size),
 		slog.String("root_hash", sum.RootHash), slog.String("key_id", sum.KeyID))
-	return s, l.cfg.Store.SetFinished(ctx, s.body.N)
+	return s, l.cfg.Store.SetNumber(ctx, stateStored, s.body.N)
+}
+
+// publish publishes the checkpoints up to n that are not published yet, oldest first. Some may be published again.
+func (l *Ledger) publish(ctx context.Context, n int64) error {
+	if l.cfg.Publish == nil {
+		return nil
+	}
+	published, err := l.cfg.Store.Number(ctx, statePublished)
+	if err != nil || published >= n {
+		return err
+	}
+	for page, err := range event.Pages(ctx, l.cfg.Log, audit.Stream, signedAt(published)) {
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if r.Type != event.AuditCheckpointSigned || r.Version > signedAt(n) {
+				continue
+			}
+			if err := l.cfg.Publish(ctx, r); err != nil {
+				return err
+			}
+			if err := l.cfg.Store.SetNumber(ctx, statePublished, r.Version/2); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // sign appends the signed note. If another process has appended one, that one is valid.
@@ -244,22 +307,48 @@ func (l *Ledger) sign(ctx context.Context, s newest) (*event.Record, error) {
 	return &tail[0], nil
 }
 
-// write writes the note to the folder for notes: a file for the checkpoint, and one for the newest.
+// write writes the note to the folder for notes: a file for the checkpoint, and one for the newest of the folder. Another process may write a later one
+// meanwhile: that one's file is there before it is the newest.
 func (l *Ledger) write(s Summary) error {
 	if l.cfg.Dir == "" {
 		return nil
 	}
-	for _, name := range []string{strconv.FormatInt(s.N, 10), "newest"} {
-		path := filepath.Join(l.cfg.Dir, name)
-		err := os.WriteFile(path+".new", []byte(s.Note), fileMode)
-		if err == nil {
-			err = os.Rename(path+".new", path)
+	err := replace(filepath.Join(l.cfg.Dir, strconv.FormatInt(s.N, 10)), []byte(s.Note))
+	for before := int64(0); err == nil; {
+		var names []os.DirEntry
+		names, err = os.ReadDir(l.cfg.Dir)
+		newest := s.N
+		for _, name := range names {
+			if n, err := strconv.ParseInt(name.Name(), 10, 64); err == nil {
+				newest = max(newest, n)
+			}
 		}
-		if err != nil {
-			return fault.Wrap(err, fault.Unavailable, "write checkpoint %d to AUDIT_CHECKPOINT_DIR", s.N)
+		if err != nil || newest == before {
+			break
+		}
+		before = newest
+		var note []byte
+		if note, err = os.ReadFile(filepath.Join(l.cfg.Dir, strconv.FormatInt(newest, 10))); err == nil {
+			err = replace(filepath.Join(l.cfg.Dir, "newest"), note)
 		}
 	}
-	return nil
+	return fault.Wrap(err, fault.Unavailable, "write checkpoint %d to AUDIT_CHECKPOINT_DIR", s.N)
+}
+
+// replace replaces a file at once, and durably.
+func replace(path string, text []byte) error {
+	file, err := os.OpenFile(path+"."+rand.Text(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+	}
+	return err
 }
 
 // index stores the tiles and the covered streams of a recorded checkpoint.

@@ -24,6 +24,8 @@ type Events interface {
 	HeadsSince(ctx context.Context, since time.Time) ([]audit.Leaf, error)
 	// Stored yields the records of the selected streams as they are stored, streams ordered by bytes, records by version. Errors: Unavailable.
 	Stored(ctx context.Context, s eventlog.Selection) iter.Seq2[audit.Stored, error]
+	// Now returns the server's time. Errors: Unavailable.
+	Now(ctx context.Context) (time.Time, error)
 	// Scans reports whether a selection of some streams costs as much as all of them.
 	Scans() bool
 }
@@ -34,8 +36,9 @@ type Store interface {
 	SaveLeaves(ctx context.Context, n int64, root string, leaves []audit.Leaf) error
 	// Leaves returns count leaves of checkpoint n; fewer, up to the first missing one, if some are lost.
 	Leaves(ctx context.Context, n int64, root string, count int64) ([]audit.Leaf, error)
-	// DropLeaves removes count leaves of a checkpoint that was not recorded.
-	DropLeaves(ctx context.Context, n int64, root string, count int64) error
+	// DropLeaves removes the leaves of checkpoints with another root than that of roots, by number. It keeps all leaves of a checkpoint that has none
+	// with that root.
+	DropLeaves(ctx context.Context, roots map[int64]string) error
 
 	// SaveTiles stores tiles by path, and Tiles returns those that exist.
 	SaveTiles(ctx context.Context, tiles map[string][]byte) error
@@ -46,12 +49,23 @@ type Store interface {
 	// Covered returns the newest leaves of streams, by stream.
 	Covered(ctx context.Context, streams []string) (map[string]Covered, error)
 
-	// Swept is the time of the last full sweep, and Finished the last checkpoint that is signed, stored and published.
-	Swept(ctx context.Context) (time.Time, error)
-	SetSwept(ctx context.Context, at time.Time) error
-	Finished(ctx context.Context) (int64, error)
-	SetFinished(ctx context.Context, n int64) error
+	// Time returns the time that SetTime has stored last under a name.
+	Time(ctx context.Context, name string) (time.Time, error)
+	SetTime(ctx context.Context, name string, at time.Time) error
+	// Number returns the greatest number that SetNumber has stored under a name.
+	Number(ctx context.Context, name string) (int64, error)
+	SetNumber(ctx context.Context, name string, n int64) error
 }
+
+// Names of times and numbers in a Store.
+const (
+	// stateSwept is when a process has read all streams last, and stateSearched the server's time at the search for the last checkpoint.
+	stateSwept    = "swept"
+	stateSearched = "searched"
+	// stateStored is the last checkpoint that is signed, with tiles, heads and the file of its note. statePublished is the last one that is published, too.
+	stateStored    = "stored"
+	statePublished = "finished"
+)
 
 // Covered is the newest leaf of a stream.
 type Covered struct {

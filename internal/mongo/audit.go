@@ -53,6 +53,17 @@ func (l *Log) RecordedIndexes() []Index {
 	return []Index{{l.events, "recorded", bson.D{{Key: "recorded", Value: 1}}, false}}
 }
 
+// Now implements checkpoint.Events.
+func (l *Log) Now(ctx context.Context) (time.Time, error) {
+	ctx, cancel := l.events.withTimeout(ctx)
+	defer cancel()
+	var hello struct {
+		LocalTime time.Time `bson:"localTime"`
+	}
+	err := l.events.Database().RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
+	return hello.LocalTime, unavailable(ctx, err, "read the time of the server")
+}
+
 // Scans implements checkpoint.Events.
 func (l *Log) Scans() bool { return l.events.db.Server == FerretDB1 }
 
@@ -183,9 +194,28 @@ func (a *Audit) Leaves(ctx context.Context, n int64, root string, count int64) (
 }
 
 // DropLeaves implements checkpoint.Store.
-func (a *Audit) DropLeaves(ctx context.Context, n int64, root string, count int64) error {
-	for i := range chunks(count) {
-		if _, err := a.leaves.remove(ctx, chunkID(n, root, i), "remove leaves of checkpoint %d", n); err != nil {
+func (a *Audit) DropLeaves(ctx context.Context, roots map[int64]string) error {
+	others, kept := make(map[string]int64), make(map[int64]bool)
+	for raw, err := range a.leaves.scanByID(bson.D{{Key: "_id", Value: 1}}).all(ctx) {
+		if err != nil {
+			return err
+		}
+		id, _ := raw.Lookup("_id").StringValueOK()
+		number, _, _ := strings.Cut(id, "/")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if root, ok := roots[n]; err != nil || !ok {
+			continue
+		} else if strings.HasPrefix(id, number+"/"+root+"/") {
+			kept[n] = true
+		} else {
+			others[id] = n
+		}
+	}
+	for id, n := range others {
+		if !kept[n] {
+			continue
+		}
+		if _, err := a.leaves.remove(ctx, id, "remove leaves of checkpoint %d", n); err != nil {
 			return err
 		}
 	}
@@ -296,11 +326,6 @@ type stateDocument struct {
 	At bson.DateTime `bson:"at"`
 }
 
-const (
-	stateSwept    = "swept"
-	stateFinished = "finished"
-)
-
 func (a *Audit) get(ctx context.Context, id string) (stateDocument, error) {
 	var d stateDocument
 	err := a.state.get(ctx, byID(id), &d)
@@ -310,32 +335,30 @@ func (a *Audit) get(ctx context.Context, id string) (stateDocument, error) {
 	return d, err
 }
 
-// Swept implements checkpoint.Store.
-func (a *Audit) Swept(ctx context.Context) (time.Time, error) {
-	d, err := a.get(ctx, stateSwept)
+// Time implements checkpoint.Store.
+func (a *Audit) Time(ctx context.Context, name string) (time.Time, error) {
+	d, err := a.get(ctx, name)
 	return d.At.Time(), err
 }
 
-// SetSwept implements checkpoint.Store.
-func (a *Audit) SetSwept(ctx context.Context, at time.Time) error {
-	return a.set(ctx, stateDocument{ID: stateSwept, At: bson.NewDateTimeFromTime(at)})
+// SetTime implements checkpoint.Store.
+func (a *Audit) SetTime(ctx context.Context, name string, at time.Time) error {
+	return a.set(ctx, name, bson.D{{Key: "$set", Value: bson.D{{Key: "at", Value: bson.NewDateTimeFromTime(at)}}}})
 }
 
-// Finished implements checkpoint.Store.
-func (a *Audit) Finished(ctx context.Context) (int64, error) {
-	d, err := a.get(ctx, stateFinished)
+// Number implements checkpoint.Store.
+func (a *Audit) Number(ctx context.Context, name string) (int64, error) {
+	d, err := a.get(ctx, name)
 	return d.N, err
 }
 
-// SetFinished implements checkpoint.Store.
-func (a *Audit) SetFinished(ctx context.Context, n int64) error {
-	return a.set(ctx, stateDocument{ID: stateFinished, N: n})
+// SetNumber implements checkpoint.Store.
+func (a *Audit) SetNumber(ctx context.Context, name string, n int64) error {
+	return a.set(ctx, name, bson.D{{Key: "$max", Value: bson.D{{Key: "n", Value: n}}}})
 }
 
-func (a *Audit) set(ctx context.Context, d stateDocument) error {
-	return a.state.bulk(ctx, []driver.WriteModel{
-		driver.NewReplaceOneModel().SetFilter(byID(d.ID)).SetReplacement(d).SetUpsert(true),
-	}, "store the state of checkpoints")
+func (a *Audit) set(ctx context.Context, name string, update bson.D) error {
+	return a.state.bulk(ctx, []driver.WriteModel{driver.NewUpdateOneModel().SetFilter(byID(name)).SetUpdate(update).SetUpsert(true)}, "store the state of checkpoints")
 }
 
 // bulk writes in batches, in any order. Duplicates are no errors. Errors: Unavailable.

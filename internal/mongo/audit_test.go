@@ -331,3 +331,105 @@ func TestDamageInTheDatabaseIsNamed(t *testing.T) {
 	require.NotEmpty(t, report.Findings)
 	assert.Equal(t, audit.Missing, report.Findings[0].Kind, "lost leaves")
 }
+
+// TestCheckpointsWithoutABroker: notes are written and checkpoints continue; they are published later, in order.
+func TestCheckpointsWithoutABroker(t *testing.T) {
+	db := connect(t)
+	log := open(t, db)
+	dir := t.TempDir()
+	away := true
+	var published []string
+	ledger, keys := ledgers(t, db, func(c *checkpoint.Config) {
+		c.Dir = dir
+		c.Publish = func(_ context.Context, r event.Record) error {
+			if away {
+				return fault.New(fault.Unavailable, "the broker is away")
+			}
+			published = append(published, r.Key)
+			return nil
+		}
+	})
+	for n := int64(1); n <= 3; n++ {
+		appendTo(t, log, "order-1", 1)
+		created, err := ledger().Create(t.Context(), false)
+		require.NoError(t, err)
+		assert.Equal(t, n, created.N)
+		assert.FileExists(t, filepath.Join(dir, fmt.Sprint(n)))
+	}
+	away = false
+	for range 2 {
+		_, err := ledger().Create(t.Context(), false)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"signed/1", "signed/2", "signed/3"}, published)
+	}
+	sound(t, ledger(), keys)
+
+	// A process that is late does not publish them again.
+	store := NewAudit(db)
+	for _, n := range []int64{7, 6} {
+		require.NoError(t, store.SetNumber(t.Context(), "number", n))
+	}
+	n, err := store.Number(t.Context(), "number")
+	require.NoError(t, err)
+	assert.EqualValues(t, 7, n)
+}
+
+// TestCheckpointOfAFastClock: the clock of the process that signed last was ahead.
+func TestCheckpointOfAFastClock(t *testing.T) {
+	db := connect(t)
+	log := open(t, db)
+	require.NoError(t, Setup(t.Context(), log.RecordedIndexes()))
+	ledger, keys := ledgers(t, db, nil)
+	var fast auditClock
+	fast.ahead.Store(int64(48 * time.Hour))
+	appendTo(t, log, "order-1", 1)
+	_, err := ledger(func(c *checkpoint.Config) { c.Clock = fast.now }).Create(t.Context(), false)
+	require.NoError(t, err)
+	// Another process has swept since: the search finds the event without a sweep.
+	require.NoError(t, NewAudit(db).SetTime(t.Context(), "swept", time.Now()))
+	appendTo(t, log, "order-2", 1)
+	created, err := ledger().Create(t.Context(), false)
+	require.NoError(t, err)
+	assert.True(t, created.New)
+	list, err := ledger().List(t.Context(), 0, 10)
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	assert.False(t, list[1].Time.Before(list[0].Time), "%s is before %s", list[1].Time, list[0].Time)
+
+	// The last sweep seems to be in the future: it does not stop the next one.
+	require.NoError(t, NewAudit(db).SetTime(t.Context(), "swept", fast.now()))
+	appendTo(t, log, "order-3", 1)
+	_, err = log.events.UpdateMany(t.Context(), bson.D{{Key: "stream", Value: "order-3"}}, bson.D{{Key: "$unset", Value: bson.D{{Key: "recorded", Value: ""}}}})
+	require.NoError(t, err)
+	created, err = ledger().Create(t.Context(), false)
+	require.NoError(t, err)
+	assert.True(t, created.New)
+	sound(t, ledger(), keys)
+}
+
+// TestLeftoversOfKilledCheckpointsAreRemoved kills a process after it has stored leaves, and before it records their checkpoint.
+func TestLeftoversOfKilledCheckpointsAreRemoved(t *testing.T) {
+	db := connect(t)
+	log := open(t, db)
+	ledger, keys := ledgers(t, db, nil)
+	killed := ledger(func(c *checkpoint.Config) { c.Log = stopped{c.Log, "checkpoint/"} })
+	chunks := func() int64 {
+		n, err := db.Database.Collection(auditLeaves).CountDocuments(t.Context(), bson.D{})
+		require.NoError(t, err)
+		return n
+	}
+	for n := range int64(2) {
+		appendTo(t, log, "order-1", 1)
+		_, err := killed.Create(t.Context(), true)
+		require.ErrorIs(t, err, errStopped)
+		appendTo(t, log, "order-1", 1)
+		assert.Equal(t, n+1, chunks())
+		_, err = ledger().Create(t.Context(), true)
+		require.NoError(t, err)
+		assert.Equal(t, n+1, chunks())
+	}
+	// Leaves are kept if those of the recorded root are lost.
+	require.NoError(t, NewAudit(db).DropLeaves(t.Context(), map[int64]string{1: "another", 2: "another"}))
+	assert.EqualValues(t, 2, chunks())
+	sound(t, ledger(), keys)
+}
