@@ -171,17 +171,22 @@ func useLetters(t *testing.T, db *DB) {
 func useAudit(t *testing.T, db *DB) {
 	t.Helper()
 	ctx, a := t.Context(), NewAudit(db)
-	require.NoError(t, a.SaveLeaves(ctx, 1, "root", []audit.Leaf{{Stream: "order-1", Version: 1, Hash: "h"}}))
+	for _, root := range []string{"root", "another"} {
+		require.NoError(t, a.SaveLeaves(ctx, 1, root, []audit.Leaf{{Stream: "order-1", Version: 1, Hash: "h"}}))
+	}
 	_, err := a.Leaves(ctx, 1, "root", 1)
 	require.NoError(t, err)
-	require.NoError(t, a.DropLeaves(ctx, 1, "root", 1))
+	require.NoError(t, a.DropLeaves(ctx, map[int64]string{1: "root"}))
 	require.NoError(t, a.SaveTiles(ctx, map[string][]byte{"tile/0/000": []byte("t")}))
 	_, err = a.Tiles(ctx, []string{"tile/0/000"})
 	require.NoError(t, err)
 	require.NoError(t, a.Cover(ctx, []checkpoint.Covered{{Stream: "order-1", Version: 1}}))
 	_, err = a.Covered(ctx, []string{"order-1"})
 	require.NoError(t, err)
-	require.NoError(t, a.SetSwept(ctx, time.Time{}))
-	_, err = a.Swept(ctx)
+	require.NoError(t, a.SetTime(ctx, "swept", time.Time{}))
+	_, err = a.Time(ctx, "swept")
+	require.NoError(t, err)
+	require.NoError(t, a.SetNumber(ctx, "finished", 1))
+	_, err = a.Number(ctx, "finished")
 	require.NoError(t, err)
 }
