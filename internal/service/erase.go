@@ -59,7 +59,7 @@ func (s *Service) Erase(ctx context.Context, customerID, by string, progress fun
 func (s *Service) eraseKey(ctx context.Context, e *Erased, by string) error {
 	keys := mongo.NewKeys(s.stores.db)
 	key, err := keys.Get(ctx, e.CustomerID)
-	known := false
+	var known bool
 	switch {
 	case errors.Is(err, fault.NotFound):
 		before, at, found, err := onboarding.Erased(ctx, s.stores.log, e.CustomerID)
