@@ -132,12 +132,13 @@ func (c *connection) once(ctx context.Context, r Request) (Answer, error) {
 	if err := c.net.SetDeadline(time.Now().Add(c.patience)); err != nil {
 		return Answer{}, err
 	}
-	// The service may answer before it has read everything, and reads no further.
+	// The service may answer before it has read everything, and reads no further: the connection may be closed while the request is sent.
 	var sending sync.WaitGroup
+	to := c.net
 	sending.Go(func() {
-		_, _ = c.net.Write(r.bytes())
+		_, _ = to.Write(r.bytes())
 		if r.Cut {
-			_ = c.net.(*net.TCPConn).CloseWrite()
+			_ = to.(*net.TCPConn).CloseWrite()
 		}
 	})
 	a, keep, err := c.read(r)
