@@ -287,7 +287,8 @@ func TestCustomerTokensSeeTheirOrdersOnly(t *testing.T) {
 	}
 	cancelled := cancelling(g.fixture)
 	for _, request := range []string{
-		"GET /v1/orders/o-1", "GET /v1/orders/o-1?at=2026-11-21T18:31:00Z", "GET /v1/orders/o-1/events", "POST /v1/orders/o-1/cancellation",
+		"GET /v1/orders/o-1", "GET /v1/orders/o-1?at=2026-11-21T18:31:00Z", "GET /v1/orders/o-1?version=1", "GET /v1/orders/o-1/ledger",
+		"GET /v1/orders/o-1/events", "POST /v1/orders/o-1/cancellation",
 	} {
 		method, target, _ := strings.Cut(request, " ")
 		require.Equal(t, http.StatusOK, g.as("own", method, target, "").status, request)
@@ -296,6 +297,11 @@ func TestCustomerTokensSeeTheirOrdersOnly(t *testing.T) {
 		none := g.as("foreign", method, strings.Replace(target, "o-1", "o-2", 1), "")
 		require.Equal(t, none.status, a.status)
 		require.Equal(t, strings.ReplaceAll(none.problem(t).Detail, "o-2", "o-1"), a.problem(t).Detail, "as if it did not exist")
+	}
+	for _, past := range []string{"?version=99", "?at=2000-01-01T00:00:00Z"} {
+		a, none := g.as("foreign", http.MethodGet, "/v1/orders/o-1"+past, ""), g.as("foreign", http.MethodGet, "/v1/orders/o-2"+past, "")
+		require.Equal(t, http.StatusNotFound, a.status, past)
+		require.Equal(t, strings.ReplaceAll(none.problem(t).Detail, "o-2", "o-1"), a.problem(t).Detail, "as if it did not exist: %s", past)
 	}
 	require.Equal(t, 1, *cancelled)
 	require.Equal(t, http.StatusNotFound, g.as("foreign", http.MethodGet, "/v1/orders/o-1/events", "", "Accept", "text/event-stream").status)

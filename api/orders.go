@@ -50,15 +50,19 @@ func (s *Server) getOrder(c echo.Context) error {
 	if !past {
 		return s.answerOrder(c, id)
 	}
+	// Before anything is said about the past: the answer about an order of another customer is that about one that does not exist.
+	if err := s.checkOwn(c, id); err != nil {
+		return err
+	}
 	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) {
-		var state order.State
-		var err error
-		if then.version > 0 {
-			state, err = s.loadOrderOf(ctx, id, then)
-		} else {
-			state, err = s.loadOrderAt(ctx, id, then.at)
+		if then.version == 0 {
+			return s.loadOrderAt(ctx, id, then.at)
 		}
-		return ownOrder(c, state, err)
+		records, err := s.readTo(ctx, event.OrderStream(id), then)
+		if err != nil {
+			return order.State{}, err
+		}
+		return order.Fold(records)
 	})
 }
 
@@ -164,15 +168,6 @@ func (s *Server) loadOrder(ctx context.Context, id string) (order.State, error) 
 		return s.findAccepted(ctx, id)
 	}
 	return state, err
-}
-
-// loadOrderOf returns the order of a version. The error is NotFound if it has none.
-func (s *Server) loadOrderOf(ctx context.Context, id string, then moment) (order.State, error) {
-	records, err := s.readTo(ctx, event.OrderStream(id), then)
-	if err != nil {
-		return order.State{}, err
-	}
-	return order.Fold(records)
 }
 
 // loadOrderAt returns where an order stood. The error is NotFound when there was none at that time. Events are timed by
