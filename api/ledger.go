@@ -57,11 +57,14 @@ func (s *Server) listLedger(c echo.Context) error {
 			return nil, "", err
 		}
 		ledger, err := refunds.Load(ctx, s.cfg.Log, id)
+		if err != nil {
+			return nil, "", err
+		}
 		for _, key := range ledger.Keys {
 			items = append(items, ledger.ByKey[key])
 		}
 		refundable = refund.Refundable(ledger, &of)
-		return items, "", err
+		return items, "", nil
 	}, func(p page[ledgerItem]) any { return ledgerPage{p, refundable} })
 }
 

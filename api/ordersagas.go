@@ -248,6 +248,9 @@ func (o orderSagas[S, P, V]) find(ctx context.Context, c echo.Context, orderID, 
 	state, err = o.load(ctx, id)
 	if k := o.table.Kit(&state); err == nil && !k.Opened() {
 		v, err := f.Sagas.View(ctx, id)
+		if errors.Is(err, fault.NotFound) {
+			err = unknown
+		}
 		if err != nil {
 			return state, err
 		}

@@ -38,7 +38,7 @@ func (s *Server) readTo(ctx context.Context, stream string, m moment) ([]event.R
 	}
 	if m.version > 0 {
 		if int64(len(records)) < m.version {
-			return nil, fault.New(fault.NotFound, "stream %s has no version %d", stream, m.version)
+			return nil, fault.New(fault.NotFound, "stream %s has no version %d: it has %d events", stream, m.version, len(records))
 		}
 		return records, nil
 	}
