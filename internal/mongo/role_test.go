@@ -59,7 +59,7 @@ func (r *recorder) handle(c mongofake.Command) bson.D {
 		}
 	}
 	if _, err := c.Body.LookupErr("projection"); action == "find" && collection == "audit_leaves" && err == nil {
-		return mongofake.Found("fake."+collection, byID("1/root/0"), byID("1/another/0"))
+		return mongofake.Found("fake."+collection, byID(chunkID(1, "aa", 0)), byID(chunkID(1, "bb", 0)))
 	}
 	if action == "find" {
 		return mongofake.Found("fake." + collection)
@@ -174,10 +174,10 @@ func useLetters(t *testing.T, db *DB) {
 func useAudit(t *testing.T, db *DB) {
 	t.Helper()
 	ctx, a := t.Context(), NewAudit(db)
-	require.NoError(t, a.SaveLeaves(ctx, 1, "root", []audit.Leaf{{Stream: "order-1", Version: 1, Hash: "h"}}))
-	_, err := a.Leaves(ctx, 1, "root", 1)
+	require.NoError(t, a.SaveLeaves(ctx, 1, "aa", []audit.Leaf{{Stream: "order-1", Version: 1, Hash: "h"}}))
+	_, err := a.Leaves(ctx, 1, "aa", 1)
 	require.NoError(t, err)
-	require.NoError(t, a.DropLeaves(ctx, map[int64]string{1: "root"}))
+	require.NoError(t, a.DropLeaves(ctx, map[int64]string{1: "aa"}))
 	require.NoError(t, a.SaveTiles(ctx, map[string][]byte{"tile/0/000": []byte("t")}))
 	_, err = a.Tiles(ctx, []string{"tile/0/000"})
 	require.NoError(t, err)
